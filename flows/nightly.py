@@ -1,0 +1,46 @@
+"""The night: retrain, which may fail, then forecast, which must not.
+
+    python -m flows.nightly --deployment nightly
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import flow, get_run_logger
+
+from flows.stages import begin, conclude, prepare, publish, renew, reported
+from seqmodel.errors import SpecError
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.refs import ReportRef
+
+
+@flow(name="nightly", flow_run_name="{spec.name} nightly", persist_result=False)
+def nightly(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
+    """Ingest, validate, train, compare, promote or keep, forecast, report.
+
+    A retraining that fails leaves the champion where it is, and the champion forecasts; without
+    one the seasonal naive does. The report says so.
+
+    Args:
+        spec: every knob of the pipeline.
+        as_of: the moment the run pretends to be at; by default its scheduled start.
+    """
+    course = begin(spec, as_of)
+    with reported(course, spec):
+        prepare(course, spec)
+        try:
+            renew(course, spec)
+        except SpecError:
+            raise
+        except Exception as error:
+            get_run_logger().exception("the retraining failed, the champion forecasts")
+            course.notes.append(f"The retraining failed: {error}")
+        publish(course, spec)
+    return conclude(course, spec)
+
+
+if __name__ == "__main__":
+    from flows.command import run_command
+
+    run_command(nightly)

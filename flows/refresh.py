@@ -1,0 +1,35 @@
+"""By day: new rows, a new forecast, the model as it is.
+
+    python -m flows.refresh --deployment refresh
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.stages import begin, conclude, prepare, publish, reported
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.refs import ReportRef
+
+
+@flow(name="refresh", flow_run_name="{spec.name} refresh", persist_result=False)
+def refresh(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
+    """Ingest, validate, forecast with the champion, report.
+
+    Args:
+        spec: every knob of the pipeline.
+        as_of: the moment the run pretends to be at; by default its scheduled start.
+    """
+    course = begin(spec, as_of)
+    with reported(course, spec):
+        prepare(course, spec)
+        publish(course, spec)
+    return conclude(course, spec)
+
+
+if __name__ == "__main__":
+    from flows.command import run_command
+
+    run_command(refresh)

@@ -1,0 +1,89 @@
+"""The stretches that flows share: each takes the course of a run and moves it on."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from prefect import get_run_logger
+from prefect.runtime import flow_run
+
+from seqmodel.errors import SeqmodelError
+from seqmodel.reporting.composing import Course
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.refs import ReportRef
+from seqmodel.store.runs import name_run
+from tasks.backtest import backtest
+from tasks.caching import call
+from tasks.elect import elect
+from tasks.forecast import forecast
+from tasks.ingest import ingest
+from tasks.look import look
+from tasks.promote import promote
+from tasks.report import report
+from tasks.train import train
+from tasks.validate import validate
+from tasks.window import window
+
+
+def begin(spec: PipelineSpec, as_of: datetime | None) -> Course:
+    """Look at the source and name the run; `as_of` defaults to the scheduled start."""
+    moment = (as_of or flow_run.scheduled_start_time or datetime.now(UTC)).astimezone(UTC)
+    source = look(spec)
+    return Course(run=name_run(spec, moment, source), source=source)
+
+
+def prepare(course: Course, spec: PipelineSpec) -> None:
+    """Ingest and validate."""
+    run, steps = course.run, course.steps
+    course.table = call(
+        ingest, steps, run=run, as_of=run.as_of, source=course.source, spec=spec
+    )
+    course.judged = call(
+        validate, steps, run=run, as_of=run.as_of, table=course.table, spec=spec
+    )
+
+
+def renew(course: Course, spec: PipelineSpec) -> None:
+    """Window, train, backtest, promote or keep."""
+    run, steps, judged = course.run, course.steps, course.judged
+    windows = call(window, steps, judged=judged, spec=spec)
+    challenger = call(train, steps, run=run, judged=judged, windows=windows, spec=spec)
+    course.challenger = challenger
+    course.compared = elect(run.as_of, spec, instead_of=challenger.version)
+    models = {"challenger": challenger}
+    if course.compared.model:
+        models["champion"] = course.compared.model
+    course.scores = call(backtest, steps, run=run, judged=judged, models=models, spec=spec)
+    course.decision = call(
+        promote, steps, run=run, challenger=challenger, scores=course.scores, spec=spec
+    )
+
+
+def publish(course: Course, spec: PipelineSpec) -> None:
+    """Forecast with whatever serves: tonight's winner, the champion, or the baseline."""
+    won = course.decision.serves if course.decision else None
+    course.serving = elect(course.run.as_of, spec, prefer=won)
+    if course.serving.model is None:
+        course.notes.append("no model serves yet: the forecast is the seasonal naive's")
+    course.forecast = call(
+        forecast, course.steps, judged=course.judged, serving=course.serving, spec=spec
+    )
+
+
+def conclude(course: Course, spec: PipelineSpec) -> ReportRef:
+    """Write the report."""
+    return report(course, spec)
+
+
+@contextmanager
+def reported(course: Course, spec: PipelineSpec) -> Iterator[None]:
+    """Write a report of a run that is refused, then let the refusal through."""
+    try:
+        yield
+    except SeqmodelError as error:
+        course.refusal = str(error)
+        where = report(course, spec)
+        get_run_logger().error("refused, see %s", where.key)
+        raise

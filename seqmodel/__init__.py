@@ -1,0 +1,1 @@
+"""Nightly forecasts for many related time series: the library, without Prefect."""

@@ -1,0 +1,72 @@
+"""What can go wrong, as one tree.
+
+    SeqmodelError            anything this project refuses or cannot finish      exit 1
+    ├── SpecError            a knob is wrong, or two knobs contradict            exit 2
+    ├── DataError            the data are refused                                exit 3
+    │   ├── SourceError      a file is missing, unreadable or of another shape   exit 3
+    │   └── QualityError     the quality rules say no                            exit 3
+    ├── StoreError           a stored file is missing, damaged or contested      exit 1
+    ├── TrainingError        the model cannot be trained to a usable state       exit 1
+    └── ChildDied            a child process was killed or overran; retryable    exit 1
+
+Every message is one sentence that says what was found, what was needed and what to do. Every
+exception takes that sentence as its only argument, so that it survives JSON and other processes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SeqmodelError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
+class SpecError(SeqmodelError):
+    """A knob is out of bounds, unknown, or contradicts another."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class DataError(SeqmodelError):
+    """The data cannot be used as they are."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class SourceError(DataError):
+    """A source file is missing, unreadable, or does not have the declared columns."""
+
+
+class QualityError(DataError):
+    """A critical quality rule failed, or could not be evaluated."""
+
+
+class StoreError(SeqmodelError):
+    """A stored file is missing, does not have its checksum, or is held by somebody else."""
+
+
+class TrainingError(SeqmodelError):
+    """Training ended without usable weights."""
+
+
+class ChildDied(SeqmodelError):
+    """A child process ended without an answer, or did not answer before its deadline."""
+
+
+def find_error(name: str) -> type[SeqmodelError]:
+    """Return the error class called `name`; `SeqmodelError` when there is none.
+
+    A child process sends the name of its error and the sentence; the parent raises them again.
+    """
+    found: list[type[SeqmodelError]] = [SeqmodelError]
+    for kind in found:
+        if kind.__name__ == name:
+            return kind
+        found.extend(kind.__subclasses__())
+    return SeqmodelError

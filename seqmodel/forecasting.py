@@ -1,0 +1,179 @@
+"""A stored model and the newest rows: quantiles of the steps to come, as an Arrow table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from seqmodel.errors import StoreError
+from seqmodel.features import Preprocessor
+from seqmodel.models.naive import predict_naive
+from seqmodel.panel import Panel
+from seqmodel.specs import ForecastSpec, PipelineSpec
+from seqmodel.store.bundles import MODEL, read_manifest, read_preprocessor
+from seqmodel.store.forecasts import forecast_key, publish_forecast
+from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
+from seqmodel.store.store import Store
+from seqmodel.training import predict_windows
+from seqmodel.windowing import load_panel
+from seqmodel.windows import WindowIndex, WindowReader, index_cutoffs
+
+Floats = NDArray[np.float64]
+BASELINE = "baseline"
+HEAD_ROWS = 5
+
+
+def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]:
+    """Load a bundle after checking every byte of it.
+
+    Returns:
+        The network, the fitted preprocessor and the spec it was trained under.
+
+    Raises:
+        StoreError: if a file is missing, changed, or cannot be loaded safely.
+    """
+    import keras
+
+    import seqmodel.models.outputs  # noqa: F401 - registers the layers that a bundle may name
+
+    manifest = read_manifest(store, key)
+    path = store.path(key) / MODEL
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"found {path} not loadable ({reason}), needed a model written by this project; roll"
+            " back to another version"
+        ) from error
+    model.compile(jit_compile=True)
+    spec = PipelineSpec.model_validate(manifest["spec"])
+    return model, Preprocessor.from_json(read_preprocessor(store, key)), spec
+
+
+def predict_quantiles(
+    store: Store, key: str, panel: Panel, cutoffs: NDArray[np.int64]
+) -> tuple[WindowIndex, Floats]:
+    """Forecast every series of a panel from every cutoff with a stored model.
+
+    Args:
+        store: the data root.
+        key: of the bundle.
+        panel: rows of S series.
+        cutoffs: grid numbers, ascending.
+
+    Returns:
+        The windows forecast, and N x H x Q in the target's unit.
+    """
+    model, fitted, spec = load_model(store, key)
+    rows = fitted.encode(panel, until=int(cutoffs[0]))
+    reader = WindowReader(rows, spec.window.lookback, spec.window.horizon)
+    index = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs)
+    scaled = predict_windows(model, reader, index, spec.train.batch_size)
+    scaler = fitted.align(panel, int(cutoffs[0]))["target"]
+    return index, scaler.inverse(scaled.astype(np.float64), index.series)
+
+
+def clip_forecast(quantiles: Floats, limits: ForecastSpec) -> Floats:
+    """Keep forecasts within what is possible."""
+    return np.clip(quantiles, limits.minimum, limits.maximum) if _limited(limits) else quantiles
+
+
+def _limited(limits: ForecastSpec) -> bool:
+    return limits.minimum is not None or limits.maximum is not None
+
+
+def forecast_table(
+    store: Store, table: TableRef, model: ModelRef | None, spec: PipelineSpec
+) -> ForecastRef:
+    """Forecast from the table's cutoff and publish.
+
+    Args:
+        store: the data root.
+        table: a judged table.
+        model: the version that serves; None for the seasonal naive.
+        spec: the pipeline.
+    """
+    lookback = model.lookback if model else spec.window.lookback
+    # The baseline measures its quantiles on the whole history, a network reads one lookback,
+    # each row of which may look back by the longest lag once more.
+    history = lookback + max(spec.features.lags, default=0) if model else None
+    panel = load_panel(store, table, spec, least=lookback, history=history)
+    levels = spec.output.levels
+    if model is None:
+        cutoffs = np.array([panel.cutoff])
+        index = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs)
+        quantiles = predict_naive(
+            panel,
+            index,
+            lookback,
+            spec.window.horizon,
+            spec.source.season,
+            levels,
+            panel.cutoff,
+        )
+    else:
+        index, quantiles = predict_quantiles(
+            store, model.key, panel, np.array([panel.cutoff])
+        )
+    version = model.version if model else BASELINE
+    rows = arrange_rows(panel, index, clip_forecast(quantiles, spec.forecast), levels, version)
+    key = forecast_key(spec.name, table.cutoff)
+    figures = {
+        "cutoff": table.cutoff.isoformat(),
+        "model_version": version,
+        "series": len(index),
+        "table": table.fingerprint,
+    }
+    digest, manifest = publish_forecast(store, key, rows, figures)
+    return ForecastRef(
+        key=key,
+        cutoff=table.cutoff,
+        model_version=version,
+        rows=manifest["rows"],
+        series=manifest["series"],
+        fingerprint=digest,
+        head=tuple(_show(row) for row in rows.slice(0, HEAD_ROWS).to_pylist()),
+    )
+
+
+def arrange_rows(
+    panel: Panel, index: WindowIndex, quantiles: Floats, levels: tuple[float, ...], version: str
+) -> pa.Table:
+    """Lay forecasts from the panel's cutoff out as rows, a row a series and step.
+
+    Returns:
+        `series_id, cutoff, timestamp, step, q...,` and `model_version`.
+    """
+    count, horizon, _ = quantiles.shape
+    moment = pa.timestamp("us", tz="UTC")
+    moments = panel.grid.moment(panel.cutoff + np.arange(horizon + 1))
+    columns: dict[str, pa.Array] = {
+        "series_id": pa.array(panel.ids, pa.string()).take(
+            pa.array(np.repeat(index.series, horizon))
+        ),
+        "cutoff": pa.array(np.full(count * horizon, moments[0])).cast(moment),
+        "timestamp": pa.array(np.tile(moments[1:], count)).cast(moment),
+        "step": pa.array(np.tile(np.arange(1, horizon + 1, dtype=np.int32), count)),
+    }
+    for i, level in enumerate(levels):
+        columns[f"q{level:g}"] = pa.array(quantiles[:, :, i].ravel())
+    columns["model_version"] = pa.array([version] * (count * horizon), pa.string())
+    return pa.table(columns)
+
+
+def _show(row: dict[str, Any]) -> dict[str, Any]:
+    """Make a row JSON-able and short, for a person to look at."""
+    shown = {}
+    for name, value in row.items():
+        if isinstance(value, float):
+            shown[name] = round(value, 3)
+        else:
+            moment = hasattr(value, "isoformat")
+            shown[name] = f"{value:%Y-%m-%dT%H:%M:%SZ}" if moment else value
+    return shown
+
+

@@ -1,0 +1,83 @@
+"""The grid of a `freq`: every moment on it has a number, and neighbours differ by one.
+
+    number      n-1        n        n+1
+    moment   |---------|---------|---------|      a row at `moment` speaks of the step it begins,
+             t-freq    t       t+freq             and is complete at moment + freq
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from typing import final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.tseries.frequencies import to_offset
+from pandas.tseries.offsets import Day, Tick
+
+Integers = NDArray[np.int64]
+MICROSECONDS_A_DAY = 86_400_000_000
+#: Calendar grids (weeks, months, business days) are listed between these years.
+FIRST_YEAR, LAST_YEAR = "1900-01-01", "2200-01-01"
+
+
+@cache
+def _list_moments(freq: str) -> Integers:
+    moments = pd.date_range(FIRST_YEAR, LAST_YEAR, freq=freq)
+    return moments.as_unit("us").asi8
+
+
+@final
+class Grid:
+    """Moments as integers and back.
+
+    Args:
+        freq: pandas alias. Fixed steps (`15min`, `h`, `D`) count from 1970-01-01 UTC, so that an
+            hourly grid holds full hours; calendar steps (`MS`, `W-MON`, `B`) follow pandas.
+    """
+
+    def __init__(self, freq: str) -> None:
+        self.freq = freq
+        self._offset = to_offset(freq)
+
+    @cached_property
+    def step(self) -> int | None:
+        """Length of a fixed step (microseconds); None for calendar steps."""
+        if isinstance(self._offset, Day):
+            return MICROSECONDS_A_DAY * self._offset.n
+        if isinstance(self._offset, Tick):
+            return int(self._offset.nanos) // 1000
+        return None
+
+    def number(self, moments: Integers) -> Integers:
+        """Return the number of the step that holds each moment (microseconds UTC)."""
+        if self.step is not None:
+            return moments // self.step
+        return np.searchsorted(_list_moments(self.freq), moments, side="right") - 1
+
+    def moment(self, numbers: Integers) -> Integers:
+        """Return the moment (microseconds UTC) at which each numbered step begins."""
+        if self.step is not None:
+            return numbers * self.step
+        return _list_moments(self.freq)[numbers]
+
+    def holds(self, moments: Integers) -> NDArray[np.bool_]:
+        """Return which moments (microseconds UTC) are on the grid."""
+        return self.moment(self.number(moments)) == moments
+
+    def last_complete(self, as_of: datetime) -> int:
+        """Return the last moment (microseconds UTC) whose step is over at `as_of`."""
+        now = np.array([to_microseconds(as_of)], dtype=np.int64)
+        return int(self.moment(self.number(now) - 1)[0])
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Return an aware moment as microseconds since 1970-01-01 UTC."""
+    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """Return microseconds since 1970-01-01 UTC as an aware datetime in UTC."""
+    return pd.Timestamp(microseconds, unit="us", tz="UTC").to_pydatetime()

@@ -1,0 +1,77 @@
+"""What a child process is asked to do: JSON in, JSON out, the library's own functions between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.refs import ModelRef, RunRef, TableRef, WindowsRef
+from seqmodel.store.store import Store
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+class Job(BaseModel):
+    """Base of the jobs: where the data are, and the pipeline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: str
+    spec: PipelineSpec
+
+    @property
+    def store(self) -> Store:
+        """The data root of the parent."""
+        return Store(Path(self.root))
+
+
+class TrainJob(Job):
+    """Train a challenger."""
+
+    run: RunRef
+    windows: WindowsRef
+    lineage: dict[str, str]
+
+
+class BacktestJob(Job):
+    """Score models."""
+
+    run: RunRef
+    table: TableRef
+    models: dict[str, ModelRef]
+
+
+class ForecastJob(Job):
+    """Forecast and publish."""
+
+    table: TableRef
+    model: ModelRef | None
+
+
+def train(job: dict[str, Any], tell: Tell) -> Any:
+    """Run a `TrainJob`; return a `ModelRef` as JSON."""
+    from seqmodel.training import train_model
+
+    j = TrainJob.model_validate(job)
+    ref = train_model(j.store, j.windows, j.spec, j.run.as_of, j.lineage, tell)
+    return ref.model_dump(mode="json")
+
+
+def backtest(job: dict[str, Any], _tell: Tell) -> Any:
+    """Run a `BacktestJob`; return a `BacktestRef` as JSON."""
+    from seqmodel.backtesting import backtest_models
+
+    j = BacktestJob.model_validate(job)
+    return backtest_models(j.store, j.run, j.table, j.models, j.spec).model_dump(mode="json")
+
+
+def forecast(job: dict[str, Any], _tell: Tell) -> Any:
+    """Run a `ForecastJob`; return a `ForecastRef` as JSON."""
+    from seqmodel.forecasting import forecast_table
+
+    j = ForecastJob.model_validate(job)
+    return forecast_table(j.store, j.table, j.model, j.spec).model_dump(mode="json")

@@ -1,0 +1,142 @@
+"""Scores of forecasts: one function and one line each; NaN targets are left out.
+
+All work on N windows x H steps and return N x H contributions, so that any mean over series,
+steps or cutoffs is a mean over a part of the same array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Scored:
+    """Forecasts beside what came.
+
+    Attributes:
+        actual: N x H targets, NaN where missing.
+        quantiles: N x H x Q forecasts.
+        levels: Q levels with 0.5 among them.
+        scale: N in-sample errors of the seasonal naive (target's unit), NaN where unknown.
+    """
+
+    actual: Floats
+    quantiles: Floats
+    levels: tuple[float, ...]
+    scale: Floats
+
+    @property
+    def point(self) -> Floats:
+        """N x H medians."""
+        return self.quantiles[:, :, self.levels.index(0.5)]
+
+
+def absolute_error(s: Scored) -> Floats:
+    """MAE: |y - f|."""
+    return np.abs(s.actual - s.point)
+
+
+def squared_error(s: Scored) -> Floats:
+    """MSE: (y - f)^2; its root over the mean is the RMSE."""
+    return (s.actual - s.point) ** 2
+
+
+def scaled_error(s: Scored) -> Floats:
+    """MASE: |y - f| / in-sample MAE of the seasonal naive (Hyndman & Koehler 2006)."""
+    return np.abs(s.actual - s.point) / s.scale[:, None]
+
+
+def symmetric_error(s: Scored) -> Floats:
+    """Symmetric MAPE of the M4 competition: 200 |y - f| / (|y| + |f|), 0 where both are 0 (%)."""
+    total = np.abs(s.actual) + np.abs(s.point)
+    error = 200 * np.abs(s.actual - s.point)
+    return np.divide(error, total, out=np.zeros_like(error), where=total != 0) + 0 * s.actual
+
+
+def signed_error(s: Scored) -> Floats:
+    """Bias: f - y."""
+    return s.point - s.actual
+
+
+def pinball(s: Scored) -> Floats:
+    """Mean over Q levels of twice the pinball loss; divided by mean |y| it is the WQL."""
+    levels = np.array(s.levels)
+    error = s.actual[:, :, None] - s.quantiles
+    return 2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=-1)
+
+
+def inside(s: Scored) -> Floats:
+    """Coverage of the widest interval: 1 where q_low <= y <= q_high."""
+    low, high = s.quantiles[:, :, 0], s.quantiles[:, :, -1]
+    return ((s.actual >= low) & (s.actual <= high)) + 0 * s.actual
+
+
+#: Metric -> contribution of each window and step.
+METRICS: dict[str, Callable[[Scored], Floats]] = {
+    "mase": scaled_error,
+    "mae": absolute_error,
+    "rmse": squared_error,
+    "smape": symmetric_error,
+    "wql": pinball,
+    "bias": signed_error,
+    "coverage": inside,
+}
+
+
+def summarise(metric: str, contributions: Floats, scored: Scored) -> float:
+    """Return one figure of some contributions (any shape); NaN when nothing was observed.
+
+    Args:
+        metric: name in `METRICS`.
+        contributions: from the metric's function, N x H or a part of it.
+        scored: the forecasts of the same windows.
+    """
+    values = contributions[np.isfinite(contributions)]
+    if not values.size:
+        return float("nan")
+    mean = float(values.mean())
+    if metric == "rmse":
+        return float(np.sqrt(mean))
+    if metric == "wql":
+        size = np.abs(scored.actual[np.isfinite(scored.actual)]).mean()
+        return mean / float(size) if size else float("nan")
+    return mean
+
+
+def score(scored: Scored) -> dict[str, float]:
+    """Return every metric over all windows and steps."""
+    return {
+        name: summarise(name, function(scored), scored) for name, function in METRICS.items()
+    }
+
+
+def measure_scale(
+    target: Floats, offsets: NDArray[np.int64], season: int, until: NDArray[np.int64]
+) -> Floats:
+    """Return the in-sample error of the seasonal naive of S series: the unit of MASE.
+
+    Args:
+        target: R targets, NaN where missing.
+        offsets: S + 1 positions.
+        season: (steps).
+        until: S positions after the last training row.
+
+    Returns:
+        S mean absolute seasonal differences; NaN where there are none, or all are zero.
+    """
+    scale = np.full(len(until), np.nan)
+    for s, end in enumerate(until):
+        values = target[offsets[s] : max(end, offsets[s])]
+        change = np.abs(values[season:] - values[:-season])
+        change = change[np.isfinite(change)]
+        if change.size and change.mean() > 0:
+            scale[s] = change.mean()
+    return scale

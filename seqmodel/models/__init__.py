@@ -1,0 +1,1 @@
+"""The networks: one file each, one line each in the registry; the only Keras."""

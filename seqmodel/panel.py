@@ -1,0 +1,190 @@
+"""The panel: rows sorted, unique and on the grid, one contiguous block a series.
+
+    series a   |#####.####|hhhh|          # observed, . missing, h known covariates only
+    series b       |######|hhhh|
+    series c   |____##____|hhhh|          _ padded: too short for a lookback, or ended early
+                        cutoff   cutoff + horizon
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from seqmodel.errors import DataError
+from seqmodel.grid import Grid
+from seqmodel.specs import SourceSpec
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@final
+@dataclass(frozen=True)
+class Panel:
+    """S series on one grid, all ending `horizon` steps after one cutoff.
+
+    Attributes:
+        grid: the grid.
+        ids: S series ids, ascending.
+        first: S grid numbers of the first rows.
+        offsets: S + 1 positions; rows of series s are `offsets[s]:offsets[s + 1]`.
+        cutoff: grid number of the last step of history.
+        horizon: rows each series has after the cutoff, with known covariates only (steps).
+        values: target, past and known covariates, R rows each, NaN where missing.
+        static: S values for each static covariate, numbers or strings.
+    """
+
+    grid: Grid
+    ids: list[str]
+    first: Integers
+    offsets: Integers
+    cutoff: int
+    horizon: int
+    values: dict[str, Floats]
+    static: dict[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        ascending = all(a < b for a, b in zip(self.ids, self.ids[1:], strict=False))
+        lengths = np.diff(self.offsets)
+        fits = np.array_equal(self.first + lengths, np.full(len(self.ids), self.end))
+        if not ascending or not fits or self.offsets[0] != 0:
+            raise DataError(
+                "found rows that are not sorted, unique and on one grid, needed a panel; build it"
+                " with build_panel"
+            )
+
+    @property
+    def end(self) -> int:
+        """Grid number after the last row of every series."""
+        return self.cutoff + self.horizon + 1
+
+    @property
+    def rows(self) -> int:
+        """R, rows of all series."""
+        return int(self.offsets[-1])
+
+    @property
+    def series_of_row(self) -> NDArray[np.int32]:
+        """R numbers of the series each row belongs to."""
+        return np.repeat(np.arange(len(self.ids), dtype=np.int32), np.diff(self.offsets))
+
+    @property
+    def number_of_row(self) -> Integers:
+        """R grid numbers."""
+        starts = np.repeat(self.offsets[:-1] - self.first, np.diff(self.offsets))
+        return np.arange(self.rows, dtype=np.int64) - starts
+
+
+def build_panel(
+    rows: pa.Table,
+    future: pa.Table | None,
+    source: SourceSpec,
+    *,
+    cutoff: int,
+    horizon: int,
+    least: int,
+) -> Panel:
+    """Lay sorted table rows out on the grid.
+
+    Args:
+        rows: canonical columns, sorted by series and time, unique.
+        future: known covariates after the cutoff, or None.
+        source: which columns are past, known and static.
+        cutoff: grid number of the last step of history; later rows of `rows` are ignored.
+        horizon: rows to add after the cutoff (steps).
+        least: rows of history every series gets, padded on the left (steps).
+
+    Raises:
+        DataError: if rows are off the grid, out of order or double.
+    """
+    grid = Grid(source.freq)
+    ids, codes = _code_series(rows["series_id"])
+    moments = _as_integers(rows["timestamp"])
+    if not grid.holds(moments).all():
+        bad = int(np.argmin(grid.holds(moments)))
+        raise DataError(
+            f"found series {ids[codes[bad]]!r} at {rows['timestamp'][bad].as_py()}, off the grid of"
+            f" freq {source.freq!r}, needed full steps; correct source.freq or the timestamps"
+        )
+    numbers = grid.number(moments)
+    step = np.diff(codes) * 2 + np.sign(np.diff(numbers))
+    if (step <= 0).any():
+        raise DataError(
+            "found rows out of order or double, needed them sorted by series and time; take the"
+            " table that ingest wrote"
+        )
+    first = np.full(len(ids), cutoff + 1 - least, dtype=np.int64)
+    np.minimum.at(first, codes, numbers)
+    offsets = np.concatenate([[0], np.cumsum(cutoff + horizon + 1 - first)])
+    panel = Panel(
+        grid=grid,
+        ids=ids,
+        first=first,
+        offsets=offsets,
+        cutoff=cutoff,
+        horizon=horizon,
+        values={
+            name: np.full(int(offsets[-1]), np.nan)
+            for name in ("target", *source.past, *source.known)
+        },
+        static=_take_static(rows, codes, len(ids), source),
+    )
+    past = numbers <= cutoff
+    _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), list(panel.values))
+    later = rows.filter(pa.array(~past)).select(["series_id", "timestamp", *source.known])
+    for table in (later, future):
+        if table is not None and source.known and table.num_rows:
+            _place_future(panel, table, source)
+    return panel
+
+
+def _place_future(panel: Panel, table: pa.Table, source: SourceSpec) -> None:
+    found = pc.index_in(table["series_id"], value_set=pa.array(panel.ids))
+    codes = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    numbers = panel.grid.number(_as_integers(table["timestamp"]))
+    inside = (codes >= 0) & (numbers > panel.cutoff) & (numbers < panel.end)
+    chosen = table.filter(pa.array(inside))
+    _place(panel, codes[inside], numbers[inside], chosen, list(source.known))
+
+
+def _place(
+    panel: Panel, codes: Integers, numbers: Integers, rows: pa.Table, names: list[str]
+) -> None:
+    where = panel.offsets[codes] + numbers - panel.first[codes]
+    for name in names:
+        column = rows[name]
+        if pa.types.is_string(column.type):
+            raise DataError(
+                f"found text in covariate {name!r}, needed numbers for past and known covariates;"
+                " declare it static or encode it as numbers"
+            )
+        panel.values[name][where] = column.to_numpy()
+
+
+def _take_static(
+    rows: pa.Table, codes: Integers, series: int, source: SourceSpec
+) -> dict[str, NDArray[Any]]:
+    """Take each series' newest value."""
+    last = np.zeros(series, dtype=np.int64)
+    last[codes] = np.arange(len(codes))
+    return {
+        name: rows[name].take(pa.array(last)).to_numpy(zero_copy_only=False)
+        for name in source.static
+    }
+
+
+def _code_series(column: pa.ChunkedArray) -> tuple[list[str], Integers]:
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _as_integers(column: pa.ChunkedArray) -> Integers:
+    return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()

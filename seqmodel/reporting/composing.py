@@ -1,0 +1,210 @@
+"""From what a run left behind to the one value that its report is drawn from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from seqmodel.grid import Grid, to_datetime
+from seqmodel.reporting.night import Fan, Night, StepRecord
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.forecasts import read_forecast
+from seqmodel.store.refs import (
+    BacktestRef,
+    DecisionRef,
+    ForecastRef,
+    ModelRef,
+    RunRef,
+    ServingRef,
+    SourceRef,
+    TableRef,
+    ValidatedTableRef,
+)
+from seqmodel.store.store import Store
+from seqmodel.store.tables import read_rows
+from seqmodel.table.quality import Verdict
+
+#: Series of the published forecast that the report shows.
+SHOWN_SERIES = 3
+#: Steps of history before them, in horizons.
+SHOWN_HORIZONS = 4
+
+
+class Course(BaseModel):
+    """How far a run came: everything it has made so far.
+
+    Attributes:
+        run: the run.
+        source: the files it looks at.
+        table: set once ingested.
+        judged: set once validated.
+        challenger: set once trained.
+        serving: the version forecast with.
+        compared: what the challenger was compared with.
+        scores: set once backtested.
+        decision: set once promoted or kept.
+        forecast: set once published.
+        steps: what ran.
+        notes: warnings, one sentence each.
+        refusal: why the run stopped, if it did.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: RunRef
+    source: SourceRef
+    table: TableRef | None = None
+    judged: ValidatedTableRef | None = None
+    challenger: ModelRef | None = None
+    serving: ServingRef | None = None
+    compared: ServingRef | None = None
+    scores: BacktestRef | None = None
+    decision: DecisionRef | None = None
+    forecast: ForecastRef | None = None
+    steps: list[StepRecord] = []
+    notes: list[str] = []
+    refusal: str | None = None
+
+
+def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
+    """Gather what the report says.
+
+    Args:
+        store: the data root.
+        course: how far the run came.
+        spec: the pipeline.
+    """
+    verdict, tone = _conclude(course)
+    table = course.judged.table if course.judged else course.table
+    known = store.path(f"{course.run.key}/quality.json")
+    quality = course.judged.verdict if course.judged else None
+    if quality is None and course.table and known.exists():
+        quality = Verdict.model_validate(store.read_json(f"{course.run.key}/quality.json"))
+    notes = [*course.notes, *(course.serving.notes if course.serving else ())]
+    return Night(
+        pipeline=spec.name,
+        run=course.run.run,
+        as_of=course.run.as_of,
+        verdict=verdict,
+        tone=tone,
+        ledger=table.ledger if table else None,
+        files=table.files if table else (),
+        quality=quality,
+        **_gather_scores(store, course),
+        history=course.challenger.history if course.challenger else (),
+        best_epoch=course.challenger.best_epoch if course.challenger else None,
+        forecast_fans=_draw_forecast(store, course, spec),
+        forecast_head=course.forecast.head if course.forecast else (),
+        steps=tuple(course.steps),
+        places=_list_places(store, course),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _conclude(course: Course) -> tuple[str, Literal["good", "warn", "bad"]]:
+    if course.refusal:
+        return f"Stopped: {course.refusal}", "bad"
+    parts = []
+    if course.decision and course.scores:
+        word = "Promoted" if course.decision.promoted else "Kept"
+        parts.append(f"{word}: {course.decision.reason.split(': ', 1)[-1]}")
+    if course.forecast:
+        f = course.forecast
+        by = "the seasonal naive" if f.model_version == "baseline" else f.model_version
+        parts.append(
+            f"{f.series:,} series forecast from {f.cutoff:%Y-%m-%d %H:%M} UTC by {by}"
+        )
+    tone: Literal["good", "warn"] = "warn" if course.notes else "good"
+    return "; ".join(parts) + "." if parts else "Nothing was left to do.", tone
+
+
+def _gather_scores(store: Store, course: Course) -> dict[str, Any]:
+    if course.scores is None or course.challenger is None:
+        return {}
+    details = store.read_json(course.scores.key)
+    labels = {
+        "challenger": f"{course.challenger.kind} {course.challenger.version}",
+        "baseline": f"seasonal naive ({details['season_length']} steps)",
+    }
+    scores = dict(course.scores.scores)
+    before = course.compared.model if course.compared else None
+    if before:
+        labels["champion"] = f"{before.kind} {before.version}"
+    elif course.decision and course.decision.promoted:
+        # The first night: the challenger is the champion from now on.
+        labels["champion"] = f"{course.challenger.version}, the first one, promoted now"
+        scores["champion"] = scores["challenger"]
+    order = [name for name in ("challenger", "champion", "baseline") if name in scores]
+    return {
+        "scores": {name: scores[name] for name in order},
+        "labels": labels,
+        "by_step": {
+            name: tuple(v if v is not None else float("nan") for v in values)
+            for name, values in details["by_step"].items()
+        },
+        "decision": course.decision.reason if course.decision else None,
+        "promoted": course.decision.promoted if course.decision else None,
+        "cutoffs": course.scores.cutoffs,
+        "backtest_fans": tuple(Fan.model_validate(fan) for fan in details["fans"]),
+    }
+
+
+def _draw_forecast(store: Store, course: Course, spec: PipelineSpec) -> tuple[Fan, ...]:
+    """Show the first series of the published forecast after their newest history."""
+    if course.forecast is None or course.judged is None:
+        return ()
+    rows = read_forecast(store.path(course.forecast.key))
+    grid = Grid(spec.source.freq)
+    begin = course.judged.table.cutoff
+    horizon = spec.window.horizon
+    start = grid.moment(
+        grid.number(pa.array([begin]).cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
+        - SHOWN_HORIZONS * horizon
+        + 1
+    )
+    history = read_rows(
+        store.find(course.judged.table.key),
+        ["series_id", "timestamp", "target"],
+        first=pa.scalar(int(start[0]), pa.timestamp("us", tz="UTC")),
+    )
+    fans = []
+    for begin_row in range(0, min(SHOWN_SERIES * horizon, rows.num_rows), horizon):
+        part = rows.slice(begin_row, horizon)
+        series_id = part["series_id"][0].as_py()
+        past = history.filter(pa.compute.equal(history["series_id"], series_id))
+        levels = [n for n in part.column_names if n.startswith("q") and n[1:2].isdigit()]
+        fans.append(
+            Fan(
+                series_id=series_id,
+                label="forecast",
+                score=None,
+                history_at=tuple(_moments(past)),
+                history=tuple(past["target"].to_pylist()),
+                forecast_at=tuple(_moments(part)),
+                quantiles={name[1:]: tuple(part[name].to_pylist()) for name in levels},
+            )
+        )
+    return tuple(fans)
+
+
+def _moments(rows: pa.Table) -> list[datetime]:
+    return [to_datetime(v) for v in rows["timestamp"].cast(pa.int64()).to_pylist()]
+
+
+def _list_places(store: Store, course: Course) -> dict[str, str]:
+    places = {}
+    if course.forecast:
+        places["forecast"] = str(store.path(course.forecast.key))
+    if course.challenger:
+        places["challenger"] = str(store.path(course.challenger.key))
+    table = course.judged.table if course.judged else course.table
+    if table and course.judged:
+        places["table"] = str(store.path(table.key))
+    if table and table.quarantine:
+        places["quarantine"] = str(store.path(table.quarantine))
+    places["reports"] = str(store.path(course.run.key))
+    places["report"] = str(store.path(f"{course.run.key}/report.html"))
+    return places

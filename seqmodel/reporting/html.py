@@ -1,0 +1,138 @@
+"""One run as one self-contained HTML file: no network, no script, no font but the reader's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import resources
+from typing import Any, Final
+
+from seqmodel.reporting.night import Fan, Night
+from seqmodel.reporting.plots import draw_error_by_step, draw_fan, draw_training
+from seqmodel.reporting.summary import (
+    ABSENT,
+    TONES,
+    format_figure,
+    format_ledger,
+    format_moment,
+    format_seconds,
+    format_skill,
+    list_metrics,
+    measure_skill,
+    name_metric,
+    order_candidates,
+    split_forecast_head,
+)
+from seqmodel.table.quality import RuleResult, Verdict
+
+SYMBOLS: Final = {
+    "passed": "✓",
+    "failed": "✗",
+    "not evaluated": "?",
+    "ran": "✓",
+    "from cache": "↺",
+}
+SEVERITIES: Final = ("critical", "warning", "info")
+MANY: Final = 12  # rows of a table from which on it is folded away
+NAMESPACE: Final = ' xmlns="http://www.w3.org/2000/svg"'  # a page's own svg needs none
+
+
+def render_html(night: Night) -> str:
+    """Write the report of a run.
+
+    Args:
+        night: the run; parts that are missing leave no trace.
+
+    Returns:
+        The whole page. The same run gives the same page, byte for byte.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    page = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page.filters |= {
+        "figure": format_figure,
+        "moment": format_moment,
+        "seconds": format_seconds,
+        "metric": name_metric,
+    }
+    source = resources.files("seqmodel.reporting").joinpath("report.html").read_text("utf-8")
+    symbol, tone = TONES[night.tone]
+    return page.from_string(source).render(
+        night=night,
+        symbol=symbol,
+        tone=tone,
+        symbols=SYMBOLS,
+        many=MANY,
+        tiles=list(_list_tiles(night)),
+        candidates=order_candidates(night.scores),
+        rows=_tabulate_scores(night),
+        coverage=any("coverage" in metric for metric in list_metrics(night.scores)),
+        backtest=_draw_fans(night.backtest_fans),
+        forecast=_draw_fans(night.forecast_fans),
+        by_step=_embed(draw_error_by_step(night.by_step, night.labels)) if night.by_step else "",
+        training=_embed(draw_training(night.history, night.best_epoch)) if night.history else "",
+        head=split_forecast_head(night.forecast_head) if night.forecast_head else None,
+        ledger=format_ledger(night.ledger) if night.ledger else "",
+        rules=_sort_rules(night.quality) if night.quality else (),
+        seconds=sum(step.seconds for step in night.steps),
+        longest=max((step.seconds for step in night.steps), default=0) or 1,
+    )
+
+
+def _embed(svg: str) -> str:
+    return svg.replace(NAMESPACE, "", 1)
+
+
+def _draw_fans(fans: Iterable[Fan]) -> list[tuple[Fan, str]]:
+    return [(fan, _embed(draw_fan(fan))) for fan in fans]
+
+
+def _list_tiles(night: Night) -> Iterable[tuple[str, str, str]]:
+    """List the figures to see first: what, figure, and what it is to be compared with."""
+    metrics = list_metrics(night.scores)
+    for name in order_candidates(night.scores)[:2] if metrics else ():
+        if name != "baseline":
+            skill = measure_skill(night.scores, name, metrics[0])
+            beside = "" if skill is None else f"{format_skill(skill)} against the baseline"
+            score = format_figure(night.scores[name].get(metrics[0]))
+            yield f"{name_metric(metrics[0])} of the {name}", score, beside
+    if night.ledger:
+        aside = night.ledger.quarantined
+        yield "rows kept", f"{night.ledger.kept:,}", f"{aside:,} set aside in quarantine"
+    if night.quality:
+        rules = night.quality.rules
+        passed = sum(rule.outcome == "passed" for rule in rules)
+        stops = len(night.quality.stops)
+        beside = f"{stops} critical not passed" if stops else "no critical rule broken"
+        yield "rules passed", f"{passed} of {len(rules)}", beside
+    if night.steps:
+        cached = sum(step.outcome == "from cache" for step in night.steps)
+        beside = f"{len(night.steps)} steps" + (f", {cached} from cache" if cached else "")
+        yield "time", format_seconds(sum(step.seconds for step in night.steps)), beside
+
+
+def _tabulate_scores(night: Night) -> list[dict[str, Any]]:
+    """List a row a metric: the figure and the skill of each candidate."""
+    rows = []
+    for metric in list_metrics(night.scores):
+        cells = []
+        for name in order_candidates(night.scores):
+            skill = measure_skill(night.scores, name, metric)
+            score = night.scores[name].get(metric)
+            cells.append(
+                {
+                    "score": ABSENT if score is None else format_figure(score),
+                    "skill": "" if skill is None else format_skill(skill),
+                    "worse": skill is not None and skill < 0,
+                }
+            )
+        rows.append({"metric": metric, "cells": cells})
+    return rows
+
+
+def _sort_rules(verdict: Verdict) -> tuple[RuleResult, ...]:
+    """Put what needs a person first: not passed before passed, then by severity."""
+    return tuple(
+        sorted(verdict.rules, key=lambda r: (r.outcome == "passed", SEVERITIES.index(r.severity)))
+    )

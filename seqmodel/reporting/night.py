@@ -1,0 +1,112 @@
+"""Everything the report of one run says, as data: the renderers know nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from seqmodel.store.refs import FileLedger, Ledger
+from seqmodel.table.quality import Verdict
+
+
+class Part(BaseModel):
+    """Base of the report's parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StepRecord(Part):
+    """One step of the run.
+
+    Attributes:
+        step: name of the task.
+        seconds: wall time.
+        outcome: `ran`, `from cache` or `failed`.
+    """
+
+    step: str
+    seconds: float
+    outcome: Literal["ran", "from cache", "failed"]
+
+
+class Fan(Part):
+    """One series' forecast beside what came.
+
+    Attributes:
+        series_id: which series.
+        label: why it is shown, e.g. `best`, `median`, `worst`.
+        score: its score (MASE), None when there are no actuals.
+        history_at: timestamps of the last steps before the cutoff.
+        history: target there; None where missing.
+        forecast_at: H timestamps.
+        quantiles: level, e.g. `0.1` -> H values.
+        actual: H values, None where missing; empty for a forecast of the future.
+        baseline: H values of the seasonal naive; may be empty.
+    """
+
+    series_id: str
+    label: str
+    score: float | None
+    history_at: tuple[datetime, ...]
+    history: tuple[float | None, ...]
+    forecast_at: tuple[datetime, ...]
+    quantiles: dict[str, tuple[float, ...]]
+    actual: tuple[float | None, ...] = ()
+    baseline: tuple[float | None, ...] = ()
+
+
+class Night(Part):
+    """One run of a pipeline, ready to be shown.
+
+    Every part but the first five may be missing: a run that was refused has no scores, a
+    refresh has no training.
+
+    Attributes:
+        pipeline: name of the pipeline.
+        run: name of the run's folder.
+        as_of: the moment the run pretended to be at.
+        verdict: tonight in one sentence.
+        tone: `good`, `warn` or `bad`: colours the verdict, never the only sign of it.
+        ledger: rows in and out, in total.
+        files: the same per source file.
+        quality: the rules' results.
+        scores: candidate (`challenger`, `champion`, `baseline`) -> metric -> score.
+        labels: candidate -> what to call it, e.g. `gru 20131201T000000Z-1a2b3c4d`.
+        by_step: candidate -> MAE at steps 1..H.
+        decision: why the champion was replaced or kept, one sentence.
+        promoted: whether it was replaced; None when nothing was trained.
+        cutoffs: the backtest's cutoffs.
+        history: (training loss, holdout loss) of each epoch.
+        best_epoch: epoch (from 1) whose weights were kept.
+        backtest_fans: best, median and worst series of the backtest at its last cutoff.
+        forecast_fans: some series of the published forecast.
+        forecast_head: first rows of the published forecast.
+        steps: what ran and for how long.
+        places: what -> where it is on disk.
+        notes: warnings, one sentence each.
+    """
+
+    pipeline: str
+    run: str
+    as_of: datetime
+    verdict: str
+    tone: Literal["good", "warn", "bad"] = "good"
+    ledger: Ledger | None = None
+    files: tuple[FileLedger, ...] = ()
+    quality: Verdict | None = None
+    scores: dict[str, dict[str, float]] = {}
+    labels: dict[str, str] = {}
+    by_step: dict[str, tuple[float, ...]] = {}
+    decision: str | None = None
+    promoted: bool | None = None
+    cutoffs: tuple[datetime, ...] = ()
+    history: tuple[tuple[float, float], ...] = ()
+    best_epoch: int | None = None
+    backtest_fans: tuple[Fan, ...] = ()
+    forecast_fans: tuple[Fan, ...] = ()
+    forecast_head: tuple[dict[str, object], ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    places: dict[str, str] = {}
+    notes: tuple[str, ...] = ()

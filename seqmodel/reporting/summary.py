@@ -1,0 +1,276 @@
+"""One run as a few lines on the terminal, and the wording that all renderers share."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from seqmodel.reporting.night import Night
+from seqmodel.store.refs import Ledger
+
+if TYPE_CHECKING:  # rich is imported where it is used, so that the HTML does without it
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+CANDIDATES: Final = ("challenger", "champion", "baseline")
+TONES: Final = {"good": ("✓", "Good"), "warn": ("!", "Attention"), "bad": ("✗", "Problem")}
+STYLES: Final = {"good": "bold green", "warn": "bold yellow", "bad": "bold red"}
+# Skill compares scores whose best value is 0: a coverage or a bias has no such thing.
+ERRORS: Final = frozenset(
+    {
+        *("brier", "crps", "logloss", "mae", "mape", "mase", "mdae", "mse", "msis", "nmae"),
+        *("nrmse", "owa", "pinball", "rmse", "rmsse", "smape", "wape", "wmape", "wql"),
+    }
+)
+ABSENT: Final = "n/a"
+EXACT: Final = 1000  # from here on the decimals of a figure say nothing
+TINY: Final = 1e-3
+WIDEST: Final = 10_000  # columns of a terminal
+MOMENTS: Final = ("cutoff", "timestamp")
+
+
+def format_figure(value: object) -> str:
+    """Write a figure with as many digits as a person reads: `0.7353`, `12.35`, `18,000`."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return ABSENT if value is None else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return ABSENT
+    if abs(value) >= EXACT:
+        return f"{value:,.0f}"
+    if value != 0 and abs(value) < TINY:
+        return f"{value:.2e}"
+    return f"{value:.{4 if abs(value) < 1 else 3 if abs(value) < 10 else 2}f}"  # noqa: PLR2004
+
+
+def format_moment(moment: datetime, *, zone: bool = True) -> str:
+    """Write a moment in UTC; a moment without a zone is taken for UTC, as in the tables."""
+    at = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return f"{at:%Y-%m-%d %H:%M}{':' + format(at, '%S') if at.second else ''}{' UTC' * zone}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration: `0.42 s`, `12.3 s`, `3 min 20 s`."""
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.2f} s"
+    if seconds < 120:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    return f"{round(seconds) // 60:,} min {round(seconds) % 60} s"
+
+
+def name_metric(metric: str) -> str:
+    """Write an error metric as the field does: `mase` -> `MASE`; anything else in words."""
+    return {"smape": "sMAPE"}.get(
+        metric, metric.upper() if metric in ERRORS else metric.replace("_", " ")
+    )
+
+
+def order_candidates(names: Mapping[str, object]) -> tuple[str, ...]:
+    """Put challenger, champion and baseline first, whatever else there is after them."""
+    known = tuple(n for n in CANDIDATES if n in names)
+    return known + tuple(n for n in names if n not in CANDIDATES)
+
+
+def list_metrics(scores: dict[str, dict[str, float]]) -> tuple[str, ...]:
+    """List every metric of any candidate, in the order of first appearance."""
+    return tuple(dict.fromkeys(m for c in order_candidates(scores) for m in scores[c]))
+
+
+def measure_skill(scores: dict[str, dict[str, float]], candidate: str, metric: str) -> float | None:
+    """Measure how much better than the baseline a candidate is: 1 - score/baseline (%).
+
+    Args:
+        scores: candidate -> metric -> score.
+        candidate: whose skill.
+        metric: by which error.
+
+    Returns:
+        Percent, negative when worse; None where a ratio to the baseline has no meaning.
+    """
+    score = scores.get(candidate, {}).get(metric)
+    base = scores.get("baseline", {}).get(metric)
+    if candidate == "baseline" or re.split(r"[^a-z]", metric.lower())[0] not in ERRORS:
+        return None
+    if score is None or base is None or base <= 0 or not math.isfinite(score / base):
+        return None
+    return 100 * (1 - score / base)
+
+
+def format_skill(skill: float) -> str:
+    """Write a skill with its sign: `+26.5 %`."""
+    return f"{skill:+.1f} %"
+
+
+def format_ledger(ledger: Ledger) -> str:
+    """Write the ledger as the sum that it is."""
+    total = (
+        f"read {ledger.read:,} = kept {ledger.kept:,} + quarantined {ledger.quarantined:,}"
+        f" + duplicates {ledger.duplicates:,} + after as_of {ledger.after_as_of:,}"
+    )
+    if ledger.balances:
+        return total
+    missing = 2 * ledger.read - sum(getattr(ledger, n) for n in Ledger.model_fields)
+    return f"{total}: DOES NOT ADD UP, {missing:+,} rows unaccounted for"
+
+
+def render_summary(night: Night) -> RenderableType:
+    """Summarise a run for the terminal.
+
+    Args:
+        night: the run.
+
+    Returns:
+        A rich renderable. Print it with `soft_wrap=True`, or by `print_summary`: otherwise the
+        console crops the paths at its width.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    symbol, word = TONES[night.tone]
+    head = f"{night.pipeline} as of {format_moment(night.as_of)} (run {night.run})"
+    parts: list[RenderableType] = [
+        Text.assemble((f"{symbol} {word}: ", STYLES[night.tone]), (night.verdict, "bold")),
+        Text(head, style="dim"),
+    ]
+    if night.decision:
+        parts.append(Text(f"Decision: {night.decision}"))
+    if night.steps:
+        parts.append(_tabulate_steps(night))
+    if night.scores:
+        parts.append(_tabulate_scores(night))
+        named = [name for name in order_candidates(night.scores) if name in night.labels]
+        parts += [_keep_line(f"{name}: {night.labels[name]}") for name in named]
+    if night.ledger:
+        style = "" if night.ledger.balances else "bold red"
+        parts += [Text(), Text(f"Rows: {format_ledger(night.ledger)}", style=style)]
+    if night.quality:
+        parts += [Text(f"Rule {r.outcome}: {r.rule}: {r.found}") for r in night.quality.stops]
+    if night.forecast_head:
+        parts.append(_tabulate_forecast(night))
+    parts += [Text(f"Note: {note}") for note in night.notes]
+    if night.places:
+        # One a line and never folded: a path is copied, and found by grep in a log.
+        parts.append(Text())
+        parts += [_keep_line(f"{what}: {path}") for what, path in night.places.items()]
+    return Group(*parts)
+
+
+def print_summary(night: Night, console: Console | None = None) -> None:
+    """Print the summary so that no path is wrapped or cropped.
+
+    Args:
+        night: the run.
+        console: where to; by default the standard output.
+    """
+    from rich.console import Console as Terminal
+
+    (console or Terminal(highlight=False)).print(render_summary(night), soft_wrap=True)
+
+
+def _keep_line(line: str) -> Text:
+    from rich.text import Text
+
+    return Text(line, no_wrap=True, overflow="ignore")
+
+
+def _open_table(title: str, columns: tuple[tuple[str, bool], ...]) -> Table:
+    """Start a table; each column is its name and whether it holds figures."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for name, figures in columns:
+        # Text, not str: brackets in a name of the user are not markup.
+        table.add_column(Text(name), justify="right" if figures else "left", no_wrap=True)
+    return table
+
+
+def _add_row(table: Table, cells: list[str]) -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _widen(table: Table) -> Table:
+    """Give a table the width that it needs: on a narrow terminal no digit is cropped or folded."""
+    from rich.console import Console
+
+    table.width = Console(width=WIDEST).measure(table).maximum
+    return table
+
+
+def _tabulate_steps(night: Night) -> Table:
+    table = _open_table("\nSteps", (("step", False), ("outcome", False), ("seconds", True)))
+    for record in night.steps:
+        _add_row(table, [record.step, record.outcome, f"{record.seconds:.2f}"])
+    return _widen(table)
+
+
+def _tabulate_scores(night: Night) -> Table:
+    metrics = list_metrics(night.scores)
+    columns = (("candidate", False), *((m, True) for m in metrics))
+    title = "\nScores" + (" (skill: % better than the baseline)" * ("baseline" in night.scores))
+    table = _open_table(title, columns)
+    for name in order_candidates(night.scores):
+        _add_row(table, [name, *(format_figure(night.scores[name].get(m)) for m in metrics)])
+        skills = [measure_skill(night.scores, name, m) for m in metrics]
+        if any(s is not None for s in skills):
+            cells = ["" if s is None else format_skill(s) for s in skills]
+            _add_row(table, ["  skill", *cells])
+    return _widen(table)
+
+
+def split_forecast_head(
+    rows: tuple[dict[str, object], ...],
+) -> tuple[dict[str, str], tuple[str, ...], list[list[str]]]:
+    """Separate what all first rows share from what differs, so that they fit 80 columns.
+
+    Args:
+        rows: first rows of a forecast.
+
+    Returns:
+        The shared `cutoff` and `model_version`, the other columns, and their cells as text.
+    """
+    columns = tuple(dict.fromkeys(name for row in rows for name in row))
+    shared: dict[str, str] = {
+        name: _format_cell(rows[0].get(name), name)
+        for name in ("cutoff", "model_version")
+        if name in columns and len({_format_cell(row.get(name), name) for row in rows}) == 1
+    }
+    rest = tuple(name for name in columns if name not in shared)
+    return shared, rest, [[_format_cell(row.get(n), n) for n in rest] for row in rows]
+
+
+def _format_cell(value: object, column: str) -> str:
+    if column in MOMENTS and isinstance(value, str):
+        value = _read_moment(value)  # a head that went through JSON
+    if isinstance(value, datetime):
+        return format_moment(value, zone=False)
+    # An id or a step is a name, not a quantity: no separators, no rounding.
+    return str(value) if column in {"series_id", "step", "model_version"} else format_figure(value)
+
+
+def _read_moment(text: str) -> datetime | str:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def _tabulate_forecast(night: Night) -> Table:
+    shared, columns, rows = split_forecast_head(night.forecast_head)
+    words = ", ".join(f"{name} {value}" for name, value in shared.items())
+    figures = {n for n in columns if n not in {"series_id", "timestamp", "cutoff", "label"}}
+    title = "\nForecast, first rows" + (f"\n{words}" if words else "")
+    table = _open_table(title, tuple((n, n in figures) for n in columns))
+    for row in rows:
+        _add_row(table, row)
+    return _widen(table)

@@ -1,0 +1,81 @@
+"""Model bundles: everything learned from data in one write-once folder, checked before use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from seqmodel.errors import StoreError
+from seqmodel.store.fingerprints import digest_file, digest_folder
+from seqmodel.store.refs import ModelRef
+from seqmodel.store.store import Store, replace_file
+
+MANIFEST = "manifest.json"
+MODEL = "model.keras"
+PREPROCESSOR = "preprocessor.json"
+
+
+def model_key(pipeline: str, version: str) -> str:
+    """Return the key of a model version."""
+    return f"{pipeline}/models/{version}"
+
+
+def write_bundle(
+    store: Store, key: str, model: Any, preprocessor: dict[str, Any], manifest: dict[str, Any]
+) -> None:
+    """Write a bundle and publish it.
+
+    Args:
+        store: the data root.
+        key: where it goes.
+        model: a Keras model; only its `save` is called.
+        preprocessor: the fitted preprocessor as JSON.
+        manifest: table fingerprint, spec, seed, versions, scores, ...; `files` is added.
+    """
+    pipeline = key.split("/", 1)[0]
+    with store.workshop(pipeline) as shop:
+        folder = shop / "bundle"
+        folder.mkdir()
+        model.save(folder / MODEL)
+        replace_file(folder / PREPROCESSOR, json.dumps(preprocessor).encode())
+        manifest = {**manifest, "files": digest_folder(folder)}
+        replace_file(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        store.publish(folder, key)
+
+
+def read_model(store: Store, pipeline: str, version: str) -> ModelRef:
+    """Return the ref of a stored version after checking its files.
+
+    Raises:
+        StoreError: if a file is missing or has another checksum.
+    """
+    key = model_key(pipeline, version)
+    manifest = read_manifest(store, key)
+    figures = {name: manifest[name] for name in ModelRef.model_fields if name in manifest}
+    digest = digest_file(store.path(key) / MANIFEST)
+    return ModelRef.model_validate({**figures, "key": key, "fingerprint": digest})
+
+
+def read_manifest(store: Store, key: str) -> dict[str, Any]:
+    """Read a bundle's manifest after checking every file it names.
+
+    Raises:
+        StoreError: if a file is missing or has another checksum.
+    """
+    manifest: dict[str, Any] = store.read_json(f"{key}/{MANIFEST}")
+    folder = store.path(key)
+    for name, digest in manifest.get("files", {}).items():
+        path = folder / Path(name).name
+        if not path.is_file() or digest_file(path) != digest:
+            raise StoreError(
+                f"found {path} missing or changed since it was written, needed the file its"
+                " manifest names; roll back to another version"
+            )
+    return manifest
+
+
+def read_preprocessor(store: Store, key: str) -> dict[str, Any]:
+    """Read a bundle's fitted preprocessor; call `read_manifest` before."""
+    fitted: dict[str, Any] = store.read_json(f"{key}/{PREPROCESSOR}")
+    return fitted

@@ -1,0 +1,296 @@
+"""What crosses the borders between tasks: small, frozen, JSON-able pointers, never frames.
+
+A Ref names files by a key below the data root (never an absolute path), carries the fingerprint
+by which they can be checked, and the few figures a person wants to see beside it. Prefect stores
+the import path of these classes with each result, so they stay in this module.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from seqmodel.table.quality import Verdict
+
+
+class Ref(BaseModel):
+    """Base of all refs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def needs(self) -> tuple[str, ...]:
+        """Return the keys below the data root of everything that must exist.
+
+        Not called `keys`: whatever has `keys` is a mapping to `dict()`, and Prefect calls that.
+        """
+        return ()
+
+
+class FileStamp(Ref):
+    """One source file as it was when it was looked at.
+
+    Attributes:
+        uri: where it is, as the source names it.
+        size: (bytes).
+        rows: from the Parquet footer.
+        digest: sha256 of the footer, size and modification time.
+    """
+
+    uri: str
+    size: int
+    rows: int
+    digest: str
+
+
+class SourceRef(Ref):
+    """The source as it was found, recognised without reading it whole."""
+
+    uri: str
+    fingerprint: str
+    files: tuple[FileStamp, ...]
+
+
+class RunRef(Ref):
+    """One run: a pipeline pretending to be at a moment, looking at a source."""
+
+    pipeline: str
+    run: str
+    as_of: datetime
+
+    @property
+    def key(self) -> str:
+        """Folder of the run's reports."""
+        return f"{self.pipeline}/reports/{self.run}"
+
+
+class Ledger(Ref):
+    """Rows in, and what became of them. It must add up.
+
+    Attributes:
+        read: rows read from the source.
+        kept: rows in the canonical table.
+        quarantined: rows set aside with a reason.
+        duplicates: rows dropped because another row has the same series and timestamp.
+        after_as_of: rows that end after `as_of`.
+    """
+
+    read: int
+    kept: int
+    quarantined: int
+    duplicates: int
+    after_as_of: int
+
+    @property
+    def balances(self) -> bool:
+        """Whether every row read is accounted for exactly once."""
+        return self.read == self.kept + self.quarantined + self.duplicates + self.after_as_of
+
+    def __add__(self, other: Ledger) -> Ledger:
+        return Ledger(**{n: getattr(self, n) + getattr(other, n) for n in Ledger.model_fields})
+
+
+class FileLedger(Ref):
+    """The ledger of one source file."""
+
+    file: str
+    ledger: Ledger
+
+
+class TableRef(Ref):
+    """A cleaned table that nobody has judged yet: it lies in the staging folder.
+
+    Attributes:
+        key: folder of `part-*.parquet`, below the data root.
+        fingerprint: sha256 over the parts' bytes.
+        series: number of series.
+        first: first timestamp.
+        cutoff: newest timestamp, the last a model may see.
+        future: number of rows of known covariates after the cutoff.
+        ledger: rows in and what became of them.
+        files: the same for each source file.
+        quarantine: key of the rows set aside, if any were.
+    """
+
+    key: str
+    fingerprint: str
+    series: int
+    first: datetime
+    cutoff: datetime
+    future: int
+    ledger: Ledger
+    files: tuple[FileLedger, ...]
+    quarantine: str | None = None
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.key,) if self.quarantine is None else (self.key, self.quarantine)
+
+
+class ValidatedTableRef(Ref):
+    """A table that Great Expectations has judged, published below `tables/`.
+
+    It is a type of its own, so that training on an unjudged table is a type error.
+
+    Attributes:
+        table: the table, its key now below `tables/`.
+        verdict: what every rule found.
+    """
+
+    table: TableRef
+    verdict: Verdict
+
+    def needs(self) -> tuple[str, ...]:
+        return self.table.needs()
+
+
+class WindowsRef(Ref):
+    """Rows encoded as features, and the windows over them.
+
+    Attributes:
+        key: folder of the row arrays, the window index and the fitted preprocessor.
+        fingerprint: sha256 over the folder's files.
+        train: number of training windows N.
+        holdout: number of holdout windows.
+        features: names of the F features of a lookback row, in order.
+    """
+
+    key: str
+    fingerprint: str
+    train: int
+    holdout: int
+    features: tuple[str, ...]
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+class ModelRef(Ref):
+    """One immutable model version.
+
+    Attributes:
+        key: folder of the bundle.
+        version: name of the folder; later versions sort after earlier ones.
+        fingerprint: sha256 of the bundle's manifest.
+        kind: model of the registry.
+        lookback: L it reads (steps).
+        as_of: what the training run pretended the time to be.
+        parameters: weights in the network.
+        seconds: time of training.
+        epochs: epochs trained.
+        best_epoch: epoch whose weights were kept.
+        holdout: loss on the holdout at that epoch.
+        history: (loss, holdout loss) an epoch.
+    """
+
+    key: str
+    version: str
+    fingerprint: str
+    kind: str
+    lookback: int
+    as_of: datetime
+    parameters: int
+    seconds: float
+    epochs: int
+    best_epoch: int
+    holdout: float
+    history: tuple[tuple[float, float], ...] = ()
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+class ServingRef(Ref):
+    """Which version serves at a moment, and what was passed over on the way to it.
+
+    Attributes:
+        model: the version; None means the baseline.
+        notes: one sentence for each version that could not be used.
+    """
+
+    model: ModelRef | None
+    notes: tuple[str, ...] = ()
+
+    def needs(self) -> tuple[str, ...]:
+        return self.model.needs() if self.model else ()
+
+
+class BacktestRef(Ref):
+    """Scores of challenger, champion and baseline at the same cutoffs.
+
+    Attributes:
+        key: `backtest.json` with all scores.
+        windows: windows scored per candidate.
+        cutoffs: the cutoffs.
+        scores: candidate (`challenger`, `champion`, `baseline`) -> metric -> score.
+    """
+
+    key: str
+    windows: int
+    cutoffs: tuple[datetime, ...]
+    scores: dict[str, dict[str, float]]
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+class DecisionRef(Ref):
+    """What the promotion gate decided, and why.
+
+    Attributes:
+        key: `promotion.json`.
+        promoted: whether the pointer was moved to the challenger.
+        serves: the challenger's version if it won, also when the pointer stayed because it
+            names a model of a later night.
+        reason: one sentence.
+    """
+
+    key: str
+    promoted: bool
+    serves: str | None
+    reason: str
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+class ForecastRef(Ref):
+    """A published forecast.
+
+    Attributes:
+        key: folder of the parts and of `_manifest.json`.
+        cutoff: the last timestamp the model saw.
+        model_version: version that made it, `baseline` for the seasonal naive.
+        rows: forecast rows.
+        series: series forecast.
+        fingerprint: sha256 of the manifest.
+        head: the first rows, for a person to see.
+    """
+
+    key: str
+    cutoff: datetime
+    model_version: str
+    rows: int
+    series: int
+    fingerprint: str
+    head: tuple[dict[str, Any], ...] = ()
+
+    def needs(self) -> tuple[str, ...]:
+        return (f"{self.key}/_manifest.json",)
+
+
+class ReportRef(Ref):
+    """The run's report for people.
+
+    Attributes:
+        key: `report.html`.
+        night: `night.json`, everything the report says.
+        verdict: the first sentence.
+    """
+
+    key: str
+    night: str
+    verdict: str
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.key,)

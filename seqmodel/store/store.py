@@ -1,0 +1,170 @@
+"""The data root: write-once folders, made elsewhere and moved into place by one rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, final
+
+from seqmodel.errors import StoreError
+from seqmodel.store.refs import Ref
+
+#: The environment's word for the data root: what differs per machine.
+ROOT_VARIABLE = "SEQMODEL_DATA"
+DEFAULT_ROOT = "data"
+STAGING = "staging"
+
+
+@final
+class Store:
+    """One data root.
+
+    Args:
+        root: folder that holds a folder for each pipeline; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    @classmethod
+    def from_environment(cls) -> Store:
+        """Open the root that `SEQMODEL_DATA` names, `data` in the working folder without it."""
+        return cls(Path(os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT))
+
+    def path(self, key: str) -> Path:
+        """Return where `key` lies.
+
+        Raises:
+            StoreError: if the key is absolute or climbs out of the root.
+        """
+        pure = PurePosixPath(key)
+        if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+            raise StoreError(
+                f"found key {key!r}, needed a relative path below the data root; use a Ref made by"
+                " this store"
+            )
+        return self.root.joinpath(*pure.parts)
+
+    def find(self, key: str) -> Path:
+        """Return where `key` lies: in its published place, or still in staging.
+
+        A table is staged until it has been judged, so that nothing below `tables/` was ever
+        refused.
+
+        Raises:
+            StoreError: if it is in neither.
+        """
+        published = self.path(key)
+        for place in (published, self.staged_path(key)):
+            if place.exists():
+                return place
+        raise StoreError(f"found nothing at {published}, needed it for this step; run again")
+
+    def staged_path(self, key: str) -> Path:
+        """Return where `key` lies before it is published."""
+        pipeline, rest = key.split("/", 1)
+        return self.path(f"{pipeline}/{STAGING}/{rest}")
+
+    def holds(self, ref: Ref) -> bool:
+        """Whether everything that `ref` names is still there."""
+        return all(self.path(k).exists() or self.staged_path(k).exists() for k in ref.needs())
+
+    @contextmanager
+    def workshop(self, pipeline: str) -> Iterator[Path]:
+        """Give a fresh folder on the root's own filesystem, removed afterwards."""
+        parent = self.path(f"{pipeline}/{STAGING}")
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix="tmp-", dir=parent))
+        except PermissionError as error:
+            raise StoreError(
+                f"found the data root {self.root} not writable ({error.strerror}), needed to write"
+                " there; change its permissions or name another by --data-root"
+            ) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def stage(self, folder: Path, key: str) -> None:
+        """Move a finished folder to the staged place of `key`; an equal one may be there."""
+        _move(folder, self.staged_path(key))
+
+    def publish(self, folder: Path, key: str) -> None:
+        """Move a finished folder to `key`, at once and for good.
+
+        Keys of folders carry a fingerprint of what is in them, so one that is there already holds
+        the same, and `folder` is dropped.
+        """
+        _move(folder, self.path(key))
+
+    def write_json(self, key: str, value: Any) -> Path:
+        """Write a value as indented JSON, atomically."""
+        text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
+        return self.write_text(key, text + "\n")
+
+    def write_text(self, key: str, text: str) -> Path:
+        """Write a text file, atomically: a reader sees the old one or the new one."""
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text.encode())
+        return path
+
+    def read_json(self, key: str) -> Any:
+        """Read a JSON file.
+
+        Raises:
+            StoreError: if it is missing or not JSON.
+        """
+        path = self.path(key)
+        try:
+            return json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise StoreError(f"found no {path}, needed it for this step; run again") from None
+        except ValueError:
+            raise StoreError(f"found {path} damaged, needed JSON; remove it and run again") from None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` at `path` by writing beside it and renaming, flushed to disk before."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _move(folder: Path, place: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    folder.chmod(0o755)  # a temporary folder is closed to everybody else
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+        shutil.rmtree(folder)
+    flush_folder(place.parent)

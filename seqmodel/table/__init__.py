@@ -1,0 +1,1 @@
+"""Rows as observed: reading, cleaning, ledger, quarantine, profile and verdict."""

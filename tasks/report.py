@@ -1,0 +1,50 @@
+"""Draw the run's report and show it in the UI."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from seqmodel.reporting.composing import Course, compose_night
+from seqmodel.reporting.html import render_html
+from seqmodel.reporting.night import Night
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.refs import ReportRef
+from seqmodel.store.store import Store
+from seqmodel.table.ingesting import write_ledger
+from tasks.caching import FRESH
+
+
+@task(name="report", **FRESH)
+def report(course: Course, spec: PipelineSpec) -> ReportRef:
+    """Write `report.html` and what it says as JSON. Idempotent: both are replaced atomically."""
+    store = Store.from_environment()
+    key = course.run.key
+    if course.table:
+        # Steps taken from the cache of another run wrote these into that run's folder.
+        write_ledger(store, course.run, course.table.files)
+    if course.judged:
+        store.write_json(f"{key}/quality.json", course.judged.verdict.model_dump(mode="json"))
+    night = compose_night(store, course, spec)
+    store.write_text(f"{key}/night.json", night.model_dump_json(indent=2) + "\n")
+    store.write_text(f"{key}/report.html", render_html(night))
+    _show(night)
+    return ReportRef(
+        key=f"{key}/report.html", night=f"{key}/night.json", verdict=night.verdict
+    )
+
+
+def _show(night: Night) -> None:
+    """Show verdict and scores in the UI; a picture that fails never fails the run."""
+    lines = [f"# {night.verdict}", "", *(f"- {note}" for note in night.notes), ""]
+    lines += [f"- **{what}**: `{where}`" for what, where in night.places.items()]
+    scores = [
+        {"candidate": name, "which": night.labels.get(name, ""), **row}
+        for name, row in night.scores.items()
+    ]
+    try:
+        create_markdown_artifact("\n".join(lines), key=f"{night.pipeline}-verdict")
+        if scores:
+            create_table_artifact(scores, key=f"{night.pipeline}-scores")
+    except Exception as error:  # noqa: BLE001 - the picture is not the run
+        get_run_logger().warning("the report's artifacts are not shown: %s", error)

@@ -1,0 +1,36 @@
+"""Train a challenger in a child process."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+
+from seqmodel.jobs import TrainJob
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.refs import ModelRef, RunRef, ValidatedTableRef, WindowsRef
+from seqmodel.store.store import Store
+from tasks.caching import cached
+from tasks.child import run_in_child
+from tasks.progress import follow_training
+
+
+@task(name="train", **cached("window", "model", "output", "train"))
+def train(
+    run: RunRef, judged: ValidatedTableRef, windows: WindowsRef, spec: PipelineSpec
+) -> ModelRef:
+    """Fit the network and store it as a version. Idempotent: a version is written once."""
+    job = TrainJob(
+        root=str(Store.from_environment().root),
+        spec=spec,
+        run=run,
+        windows=windows,
+        lineage={"table": judged.table.fingerprint},
+    )
+    with follow_training(spec) as tell:
+        answer = run_in_child(
+            "seqmodel.jobs:train",
+            job.model_dump(mode="json"),
+            deadline=spec.train.deadline,
+            tell=tell,
+            log=get_run_logger(),
+        )
+    return ModelRef.model_validate(answer)
