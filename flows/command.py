@@ -146,8 +146,9 @@ def describe_invalid(error: ValidationError) -> str:
         return f"found no {path}, needed it; give --{path} or --deployment{more}"
     if first["type"] == "extra_forbidden":
         return f"found unknown knob {path}, needed one of those --help lists; correct it{more}"
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return f"found {path} = {first['input']!r}, needed other: {message}; correct it{more}"
+    _, should, rest = first["msg"].partition(" should ")
+    needed = f"needed it to {rest}" if should else f"needed another value ({first['msg']})"
+    return f"found {path} = {first['input']!r}, {needed}; correct it{more}"
 
 
 def run_command(flow: Flow[Any, ReportRef]) -> None:
@@ -161,6 +162,9 @@ def run_command(flow: Flow[Any, ReportRef]) -> None:
     except SeqmodelError as error:
         _say(f"seqmodel: {error}")
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - Prefect has logged the traceback already
+        _say(f"seqmodel: found {type(error).__name__}: {error}, needed a run without; see above")
+        sys.exit(1)
     store = Store.from_environment()
     night = Night.model_validate(store.read_json(ref.night))
     print_summary(night)

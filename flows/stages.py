@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from seqmodel.errors import SeqmodelError
+from seqmodel.errors import SeqmodelError, SpecError
 from seqmodel.reporting.composing import Course
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 from seqmodel.store.runs import name_run
+from seqmodel.store.store import Store
 from tasks.backtest import backtest
 from tasks.caching import call
 from tasks.elect import elect
@@ -28,14 +28,15 @@ from tasks.window import window
 
 
 def begin(spec: PipelineSpec, as_of: datetime | None) -> Course:
-    """Look at the source and name the run; `as_of` defaults to the scheduled start."""
-    moment = (as_of or flow_run.scheduled_start_time or datetime.now(UTC)).astimezone(UTC)
-    source = look(spec)
-    return Course(run=name_run(spec, moment, source), source=source)
+    """Open the course of a run; `as_of` defaults to the scheduled start."""
+    moment = as_of or flow_run.scheduled_start_time or datetime.now(UTC)
+    return Course(run=name_run(spec, moment.astimezone(UTC)))
 
 
 def prepare(course: Course, spec: PipelineSpec) -> None:
-    """Ingest and validate."""
+    """Look at the source, ingest, validate."""
+    course.source = look(spec)
+    course.run = name_run(spec, course.run.as_of, course.source)
     run, steps = course.run, course.steps
     course.table = call(
         ingest, steps, run=run, as_of=run.as_of, source=course.source, spec=spec
@@ -49,7 +50,7 @@ def renew(course: Course, spec: PipelineSpec) -> None:
     """Window, train, backtest, promote or keep."""
     run, steps, judged = course.run, course.steps, course.judged
     windows = call(window, steps, judged=judged, spec=spec)
-    challenger = call(train, steps, run=run, judged=judged, windows=windows, spec=spec)
+    challenger = call(train, steps, as_of=run.as_of, judged=judged, windows=windows, spec=spec)
     course.challenger = challenger
     course.compared = elect(run.as_of, spec, instead_of=challenger.version)
     models = {"challenger": challenger}
@@ -79,11 +80,13 @@ def conclude(course: Course, spec: PipelineSpec) -> ReportRef:
 
 @contextmanager
 def reported(course: Course, spec: PipelineSpec) -> Iterator[None]:
-    """Write a report of a run that is refused, then let the refusal through."""
+    """Write a report of a run that is refused, then let the refusal through with its path."""
     try:
         yield
+    except SpecError:
+        raise
     except SeqmodelError as error:
         course.refusal = str(error)
-        where = report(course, spec)
-        get_run_logger().error("refused, see %s", where.key)
-        raise
+        where = conclude(course, spec)
+        path = Store.from_environment().path(where.key)
+        raise type(error)(f"{error} (report: {path})") from error

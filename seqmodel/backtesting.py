@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.errors import DataError
-from seqmodel.forecasting import clip_forecast, predict_quantiles
+from seqmodel.forecasting import limit_forecast, predict_quantiles
 from seqmodel.grid import to_datetime
 from seqmodel.metrics import METRICS, Scored, absolute_error, measure_scale, score, summarise
 from seqmodel.models.naive import predict_naive
@@ -58,7 +58,7 @@ def backtest_models(
     scale = _scale(panel, split.holdout, spec.source.season)[index.series]
     forecasts = _predict_all(store, panel, index, split.cutoffs, models, spec)
     scored = {
-        name: Scored(actual, clip_forecast(quantiles, spec.forecast), spec.output.levels, scale)
+        name: Scored(actual, limit_forecast(quantiles, spec.forecast), spec.output.levels, scale)
         for name, quantiles in forecasts.items()
     }
     scores = {name: score(s) for name, s in scored.items()}
@@ -126,9 +126,7 @@ def _scale(panel: Panel, until: int, season: int) -> Floats:
 
 def _score_steps(scored: Scored) -> list[float | None]:
     error = absolute_error(scored)
-    return [
-        _finite(summarise("mae", error[:, step], scored)) for step in range(error.shape[1])
-    ]
+    return [_finite(summarise("mae", error[:, step], scored)) for step in range(error.shape[1])]
 
 
 def _score_series(panel: Panel, index: WindowIndex, scored: Scored) -> dict[str, float | None]:

@@ -20,12 +20,12 @@ def measure_hour(local: pd.DatetimeIndex) -> Floats:
 
 def measure_weekday(local: pd.DatetimeIndex) -> Floats:
     """Return the day of the week as a share of 7 days, Monday 0."""
-    return np.asarray(local.weekday) / 7
+    return np.asarray(local.day_of_week) / 7
 
 
 def measure_day_of_year(local: pd.DatetimeIndex) -> Floats:
     """Return the day of the year as a share of the mean year."""
-    return np.asarray(local.dayofyear - 1) / 365.25
+    return np.asarray(local.day_of_year - 1) / 365.25
 
 
 def measure_month(local: pd.DatetimeIndex) -> Floats:

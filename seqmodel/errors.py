@@ -55,7 +55,7 @@ class TrainingError(SeqmodelError):
     """Training ended without usable weights."""
 
 
-class ChildDied(SeqmodelError):
+class ChildDied(SeqmodelError):  # noqa: N818 - it says what happened
     """A child process ended without an answer, or did not answer before its deadline."""
 
 

@@ -1,8 +1,8 @@
 """From a panel to the rows a network reads; what is fitted here travels in the model bundle.
 
-    row of a lookback (F):  target, observed | past ... | known ... | lags ... | calendar ...
-    row of a horizon  (K):                              | known ... | lags ... | calendar ...
-    a series:               static reals, static codes (0 = never seen in training)
+row of a lookback (F):  target, observed | past ... | known ... | lags ... | calendar ...
+row of a horizon  (K):                              | known ... | lags ... | calendar ...
+a series:               static reals, static codes (0 = never seen in training)
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ class Preprocessor:
             if values.dtype == object:
                 categories[name] = tuple(sorted({str(v) for v in values if v is not None}))
             else:
-                seen = values[np.isfinite(values)]
-                spread = float(seen.std()) if len(seen) else 1.0
-                reals[name] = (float(seen.mean()) if len(seen) else 0.0, spread or 1.0)
+                one = np.zeros(len(values), dtype=np.int32)
+                scaler = Scaler.fit(values.astype(np.float64), one, 1)
+                reals[name] = (float(scaler.mean[0]), float(scaler.spread[0]))
         if features.calendar is None:
             features = features.model_copy(update={"calendar": choose_cycles(panel.grid.step)})
         return cls(source, features, tuple(panel.ids), scalers, categories, reals)
@@ -125,9 +125,7 @@ class Preprocessor:
         rows = (panel.number_of_row <= until) & (positions < 0)[panel.series_of_row]
         own = panel.series_of_row[rows]
         return {
-            name: scaler.take(
-                positions, Scaler.fit(panel.values[name][rows], own, len(panel.ids))
-            )
+            name: scaler.take(positions, Scaler.fit(panel.values[name][rows], own, len(panel.ids)))
             for name, scaler in self.scalers.items()
         }
 
@@ -141,6 +139,8 @@ class Preprocessor:
         """
         scalers, series = self.align(panel, until), panel.series_of_row
         history = panel.number_of_row <= panel.cutoff
+        for name in self.features.in_target_unit:
+            scalers[name] = scalers["target"]
         scaled = {
             name: scaler.transform(panel.values[name], series) for name, scaler in scalers.items()
         }
@@ -178,7 +178,8 @@ class Preprocessor:
 
     def _encode_reals(self, panel: Panel) -> Floats32:
         columns = [
-            (panel.static[name] - mean) / spread for name, (mean, spread) in self.reals.items()
+            _clip((panel.static[name] - mean) / spread)
+            for name, (mean, spread) in self.reals.items()
         ]
         empty = np.empty((len(panel.ids), 0))
         return _fill(np.stack(columns, axis=1) if columns else empty)
@@ -187,7 +188,7 @@ class Preprocessor:
         columns = []
         for name, categories in self.categories.items():
             codes = {c: i + 1 for i, c in enumerate(categories)}
-            columns.append([codes.get(str(v), 0) for v in panel.static[name]])
+            columns.append([0 if v is None else codes.get(str(v), 0) for v in panel.static[name]])
         return np.array(columns, dtype=np.int32).reshape(len(columns), len(panel.ids)).T
 
     def to_json(self) -> dict[str, Any]:

@@ -77,13 +77,11 @@ def predict_quantiles(
     return index, scaler.inverse(scaled.astype(np.float64), index.series)
 
 
-def clip_forecast(quantiles: Floats, limits: ForecastSpec) -> Floats:
-    """Keep forecasts within what is possible."""
-    return np.clip(quantiles, limits.minimum, limits.maximum) if _limited(limits) else quantiles
-
-
-def _limited(limits: ForecastSpec) -> bool:
-    return limits.minimum is not None or limits.maximum is not None
+def limit_forecast(quantiles: Floats, limits: ForecastSpec) -> Floats:
+    """Keep forecasts within what is possible; all limits keep the quantiles' order."""
+    if limits.minimum is not None or limits.maximum is not None:
+        quantiles = np.clip(quantiles, limits.minimum, limits.maximum)
+    return np.rint(quantiles) if limits.whole else quantiles
 
 
 def forecast_table(
@@ -100,7 +98,7 @@ def forecast_table(
     lookback = model.lookback if model else spec.window.lookback
     # The baseline measures its quantiles on the whole history, a network reads one lookback,
     # each row of which may look back by the longest lag once more.
-    history = lookback + max(spec.features.lags, default=0) if model else None
+    history = lookback + _longest_lag(store, model) if model else None
     panel = load_panel(store, table, spec, least=lookback, history=history)
     levels = spec.output.levels
     if model is None:
@@ -116,11 +114,9 @@ def forecast_table(
             panel.cutoff,
         )
     else:
-        index, quantiles = predict_quantiles(
-            store, model.key, panel, np.array([panel.cutoff])
-        )
+        index, quantiles = predict_quantiles(store, model.key, panel, np.array([panel.cutoff]))
     version = model.version if model else BASELINE
-    rows = arrange_rows(panel, index, clip_forecast(quantiles, spec.forecast), levels, version)
+    rows = arrange_rows(panel, index, limit_forecast(quantiles, spec.forecast), levels, version)
     key = forecast_key(spec.name, table.cutoff)
     figures = {
         "cutoff": table.cutoff.isoformat(),
@@ -138,6 +134,12 @@ def forecast_table(
         fingerprint=digest,
         head=tuple(_show(row) for row in rows.slice(0, HEAD_ROWS).to_pylist()),
     )
+
+
+def _longest_lag(store: Store, model: ModelRef) -> int:
+    """Return how far the model's lags reach (steps): its own, whatever the spec says today."""
+    made_for = PipelineSpec.model_validate(read_manifest(store, model.key)["spec"])
+    return max(made_for.features.lags, default=0)
 
 
 def arrange_rows(
@@ -175,5 +177,3 @@ def _show(row: dict[str, Any]) -> dict[str, Any]:
             moment = hasattr(value, "isoformat")
             shown[name] = f"{value:%Y-%m-%dT%H:%M:%SZ}" if moment else value
     return shown
-
-

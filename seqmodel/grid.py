@@ -1,13 +1,13 @@
 """The grid of a `freq`: every moment on it has a number, and neighbours differ by one.
 
-    number      n-1        n        n+1
-    moment   |---------|---------|---------|      a row at `moment` speaks of the step it begins,
-             t-freq    t       t+freq             and is complete at moment + freq
+number      n-1        n        n+1
+moment   |---------|---------|---------|      a row at `moment` speaks of the step it begins,
+         t-freq    t       t+freq             and is complete at moment + freq
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import final
 
@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import Day, Tick
 
+from seqmodel.errors import DataError, SpecError
+
 Integers = NDArray[np.int64]
 MICROSECONDS_A_DAY = 86_400_000_000
-#: Calendar grids (weeks, months, business days) are listed between these years.
-FIRST_YEAR, LAST_YEAR = "1900-01-01", "2200-01-01"
+#: Calendar grids (weeks, months, business days) are listed between these days, and moments
+#: outside them are taken for damage.
+EARLIEST, LATEST = "1700-01-01", "2200-01-01"
 
 
 @cache
 def _list_moments(freq: str) -> Integers:
-    moments = pd.date_range(FIRST_YEAR, LAST_YEAR, freq=freq)
-    return moments.as_unit("us").asi8
+    moments = pd.date_range(EARLIEST, LATEST, freq=freq, unit="us")
+    return moments.asi8
 
 
 @final
@@ -35,12 +38,20 @@ class Grid:
 
     Args:
         freq: pandas alias. Fixed steps (`15min`, `h`, `D`) count from 1970-01-01 UTC, so that an
-            hourly grid holds full hours; calendar steps (`MS`, `W-MON`, `B`) follow pandas.
+            hourly grid holds full hours; calendar steps (`MS`, `W-MON`, `B`) follow pandas and
+            are known from 1700 to 2200.
+
+    Raises:
+        SpecError: if the step is not a whole number of microseconds.
     """
 
     def __init__(self, freq: str) -> None:
         self.freq = freq
         self._offset = to_offset(freq)
+        if isinstance(self._offset, Tick) and self._offset.nanos % 1000:
+            raise SpecError(
+                f"found freq {freq!r}, needed whole microseconds; choose a longer source.freq"
+            )
 
     @cached_property
     def step(self) -> int | None:
@@ -48,7 +59,7 @@ class Grid:
         if isinstance(self._offset, Day):
             return MICROSECONDS_A_DAY * self._offset.n
         if isinstance(self._offset, Tick):
-            return int(self._offset.nanos) // 1000
+            return int(self._offset.nanos // 1000)
         return None
 
     def number(self, moments: Integers) -> Integers:
@@ -58,14 +69,26 @@ class Grid:
         return np.searchsorted(_list_moments(self.freq), moments, side="right") - 1
 
     def moment(self, numbers: Integers) -> Integers:
-        """Return the moment (microseconds UTC) at which each numbered step begins."""
+        """Return the moment (microseconds UTC) at which each numbered step begins.
+
+        Raises:
+            DataError: if a calendar step is outside the years that are listed.
+        """
         if self.step is not None:
             return numbers * self.step
-        return _list_moments(self.freq)[numbers]
+        moments = _list_moments(self.freq)
+        if ((numbers < 0) | (numbers >= len(moments))).any():
+            raise DataError(
+                f"found steps of freq {self.freq!r} before {EARLIEST} or after {LATEST}, needed"
+                " them between; correct the timestamps or --as-of"
+            )
+        return moments[numbers]
 
     def holds(self, moments: Integers) -> NDArray[np.bool_]:
         """Return which moments (microseconds UTC) are on the grid."""
-        return self.moment(self.number(moments)) == moments
+        if self.step is not None:
+            return np.equal(moments % self.step, 0)
+        return np.isin(moments, _list_moments(self.freq))
 
     def last_complete(self, as_of: datetime) -> int:
         """Return the last moment (microseconds UTC) whose step is over at `as_of`."""
@@ -75,7 +98,7 @@ class Grid:
 
 def to_microseconds(moment: datetime) -> int:
     """Return an aware moment as microseconds since 1970-01-01 UTC."""
-    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def to_datetime(microseconds: int) -> datetime:

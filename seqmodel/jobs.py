@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Job(BaseModel):
 class TrainJob(Job):
     """Train a challenger."""
 
-    run: RunRef
+    as_of: datetime
     windows: WindowsRef
     lineage: dict[str, str]
 
@@ -57,7 +58,7 @@ def train(job: dict[str, Any], tell: Tell) -> Any:
     from seqmodel.training import train_model
 
     j = TrainJob.model_validate(job)
-    ref = train_model(j.store, j.windows, j.spec, j.run.as_of, j.lineage, tell)
+    ref = train_model(j.store, j.windows, j.spec, j.as_of, j.lineage, tell)
     return ref.model_dump(mode="json")
 
 

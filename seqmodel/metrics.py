@@ -112,10 +112,37 @@ def summarise(metric: str, contributions: Floats, scored: Scored) -> float:
 
 
 def score(scored: Scored) -> dict[str, float]:
-    """Return every metric over all windows and steps."""
-    return {
-        name: summarise(name, function(scored), scored) for name, function in METRICS.items()
-    }
+    """Return every metric over all windows and steps.
+
+    All are NaN if one forecast of an observed target is not a number: leaving it out would make
+    a broken model look good.
+    """
+    if not np.isfinite(scored.quantiles[np.isfinite(scored.actual)]).all():
+        return dict.fromkeys(METRICS, float("nan"))
+    return {name: summarise(name, function(scored), scored) for name, function in METRICS.items()}
+
+
+def list_changes(
+    target: Floats, offsets: NDArray[np.int64], season: int, until: NDArray[np.int64]
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the observed seasonal differences of S series, series by series.
+
+    Args:
+        target: R targets, NaN where missing.
+        offsets: S + 1 positions.
+        season: (steps).
+        until: S positions after the last row that counts.
+
+    Returns:
+        The differences, and the number of the series of each.
+    """
+    counts = np.maximum(np.minimum(until, offsets[1:]) - offsets[:-1] - season, 0)
+    series = np.repeat(np.arange(len(until)), counts)
+    # Position of each difference's older row: the first of its series, the next, ...
+    older = np.arange(len(series)) + (offsets[:-1] - np.cumsum(counts) + counts)[series]
+    change = target[older + season] - target[older]
+    seen = np.isfinite(change)
+    return change[seen], series[seen]
 
 
 def measure_scale(
@@ -132,11 +159,7 @@ def measure_scale(
     Returns:
         S mean absolute seasonal differences; NaN where there are none, or all are zero.
     """
-    scale = np.full(len(until), np.nan)
-    for s, end in enumerate(until):
-        values = target[offsets[s] : max(end, offsets[s])]
-        change = np.abs(values[season:] - values[:-season])
-        change = change[np.isfinite(change)]
-        if change.size and change.mean() > 0:
-            scale[s] = change.mean()
-    return scale
+    change, series = list_changes(target, offsets, season, until)
+    counts = np.bincount(series, minlength=len(until))
+    totals = np.bincount(series, np.abs(change), len(until))
+    return np.divide(totals, counts, out=np.full(len(until), np.nan), where=totals > 0)

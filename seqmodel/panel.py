@@ -1,9 +1,9 @@
 """The panel: rows sorted, unique and on the grid, one contiguous block a series.
 
-    series a   |#####.####|hhhh|          # observed, . missing, h known covariates only
-    series b       |######|hhhh|
-    series c   |____##____|hhhh|          _ padded: too short for a lookback, or ended early
-                        cutoff   cutoff + horizon
+series a   |#####.####|hhhh|          # observed, . missing, h known covariates only
+series b       |######|hhhh|
+series c   |____##____|hhhh|          _ padded: too short for a lookback, or ended early
+                    cutoff   cutoff + horizon
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Panel:
         return np.arange(self.rows, dtype=np.int64) - starts
 
 
-def build_panel(
+def build_panel(  # noqa: PLR0913 - the keywords name them
     rows: pa.Table,
     future: pa.Table | None,
     source: SourceSpec,
@@ -106,12 +106,7 @@ def build_panel(
     grid = Grid(source.freq)
     ids, codes = _code_series(rows["series_id"])
     moments = _as_integers(rows["timestamp"])
-    if not grid.holds(moments).all():
-        bad = int(np.argmin(grid.holds(moments)))
-        raise DataError(
-            f"found series {ids[codes[bad]]!r} at {rows['timestamp'][bad].as_py()}, off the grid of"
-            f" freq {source.freq!r}, needed full steps; correct source.freq or the timestamps"
-        )
+    _refuse_off_grid(rows, moments, grid)
     numbers = grid.number(moments)
     step = np.diff(codes) * 2 + np.sign(np.diff(numbers))
     if (step <= 0).any():
@@ -144,12 +139,24 @@ def build_panel(
     return panel
 
 
+def _refuse_off_grid(rows: pa.Table, moments: Integers, grid: Grid) -> None:
+    on_grid = grid.holds(moments)
+    if not on_grid.all():
+        bad = int(np.argmin(on_grid))
+        raise DataError(
+            f"found series {rows['series_id'][bad].as_py()!r} at"
+            f" {rows['timestamp'][bad].as_py()}, off the grid of freq {grid.freq!r}, needed full"
+            " steps; correct source.freq or the timestamps"
+        )
+
+
 def _place_future(panel: Panel, table: pa.Table, source: SourceSpec) -> None:
     found = pc.index_in(table["series_id"], value_set=pa.array(panel.ids))
     codes = pc.fill_null(found, -1).to_numpy().astype(np.int64)
     numbers = panel.grid.number(_as_integers(table["timestamp"]))
     inside = (codes >= 0) & (numbers > panel.cutoff) & (numbers < panel.end)
     chosen = table.filter(pa.array(inside))
+    _refuse_off_grid(chosen, _as_integers(chosen["timestamp"]), panel.grid)
     _place(panel, codes[inside], numbers[inside], chosen, list(source.known))
 
 
@@ -187,4 +194,5 @@ def _code_series(column: pa.ChunkedArray) -> tuple[list[str], Integers]:
 
 
 def _as_integers(column: pa.ChunkedArray) -> Integers:
-    return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    moments: Integers = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    return moments

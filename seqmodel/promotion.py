@@ -34,7 +34,7 @@ def decide(scores: Scores, spec: PromotionSpec) -> Decision:
     mine = scores["challenger"].get(metric, math.nan)
     if not math.isfinite(mine):
         return Decision(False, f"kept: the challenger has no {metric} on the backtest")
-    base = scores["baseline"][metric]
+    base = scores["baseline"].get(metric, math.inf)
     if not mine < base:
         return Decision(
             False,
@@ -45,7 +45,8 @@ def decide(scores: Scores, spec: PromotionSpec) -> Decision:
             True,
             f"promoted: the first model, {metric} {mine:.3f} against the baseline's {base:.3f}",
         )
-    best = scores["champion"][metric]
+    # A champion that cannot be scored any more forecasts what is not a number: anything is better.
+    best = scores["champion"].get(metric, math.inf)
     needed = best * (1 - spec.margin)
     if mine < needed:
         return Decision(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: A spread below this share of the mean's size is a constant, not a unit.
-FLAT = 1e-6
+#: A spread below this share of the mean's size may be the rounding of the mean, not a signal.
+FLAT = 1e-8
 
 
 @final
@@ -50,8 +50,9 @@ class Scaler:
         known = rows > 0
         mean = np.where(known, mean, mean[known].mean() if known.any() else 0.0)
         spread = np.where(known, spread, spread[known].mean() if known.any() else 1.0)
-        flat = spread <= FLAT * np.maximum(np.abs(mean), FLAT)
-        return cls(mean=mean, spread=np.where(flat, 1.0, spread))
+        # Rounding is no unit; a real spread on top of a huge mean is one.
+        flat = spread <= FLAT * np.abs(mean)
+        return cls(mean=mean, spread=np.where(flat, np.maximum(spread, 1.0), spread))
 
     def transform(self, values: Floats, series: NDArray[np.int32]) -> Floats:
         """Scale R values of the numbered series."""

@@ -25,6 +25,13 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _check_order(minimum: float | None, maximum: float | None) -> None:
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise ValueError(
+            f"found minimum {minimum} above maximum {maximum}, needed the reverse; swap them"
+        )
+
+
 class SourceSpec(Spec):
     """Where the rows come from and what their columns mean."""
 
@@ -140,11 +147,7 @@ class QualitySpec(Spec):
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError(
-                f"found minimum {self.minimum} above maximum {self.maximum}, needed the reverse;"
-                " swap them"
-            )
+        _check_order(self.minimum, self.maximum)
         return self
 
 
@@ -162,6 +165,11 @@ class FeatureSpec(Spec):
     calendar: tuple[Literal["hour", "weekday", "day_of_year", "month"], ...] | None = Field(
         None, description="cycles of the calendar as sine and cosine; by default those freq can see"
     )
+    in_target_unit: Columns = Field(
+        (),
+        description="known covariates measured in the target's unit (a plan, a timetable, another"
+        " forecast): scaled as the target is, so that they are comparable with it",
+    )
     lags: tuple[int, ...] = Field(
         (), description="target this long ago as a known covariate (steps, at least the horizon)"
     )
@@ -172,7 +180,7 @@ class ModelSpec(Spec):
 
     kind: Literal["gru", "lstm", "rnn"] = Field("gru", description="model of the registry")
     units: int = Field(64, ge=1, le=4096, description="width of a recurrent layer (cells)")
-    layers: int = Field(1, ge=1, le=8, description="recurrent layers, one above the other")
+    layers: int = Field(1, ge=1, le=8, description="recurrent layers, one above the other (layers)")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped in training")
 
 
@@ -207,15 +215,19 @@ class TrainSpec(Spec):
     """How the network is fitted."""
 
     epochs: int = Field(10, ge=1, le=10_000, description="passes at most (epochs)")
-    batch_size: int = Field(256, ge=1, le=1_000_000, description="windows a training step")
+    batch_size: int = Field(
+        256, ge=1, le=1_000_000, description="windows that a training step looks at (windows)"
+    )
     learning_rate: float = Field(2e-3, gt=0, le=1, description="peak step size of Adam")
     windows_per_epoch: int | None = Field(
-        None, ge=1, description="windows drawn for an epoch, without it all (windows)"
+        None, ge=1, description="windows drawn for an epoch, all without it (windows)"
     )
     holdout: float = Field(
         0.1, gt=0, le=0.5, description="newest share of the training steps kept for early stopping"
     )
-    patience: int = Field(3, ge=1, description="epochs without a better holdout before the stop")
+    patience: int = Field(
+        3, ge=1, description="wait for a better holdout loss before the stop (epochs)"
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, dropout and shuffle")
     deadline: float = Field(
         3600, gt=0, description="time after which the training process is ended (seconds)"
@@ -227,6 +239,9 @@ class BacktestSpec(Spec):
 
     cutoffs: int = Field(8, ge=1, le=1000, description="forecasts made per series (cutoffs)")
     step: int = Field(24, ge=1, description="distance between cutoffs (steps)")
+    deadline: float = Field(
+        3600, gt=0, description="time after which the backtest's process is ended (seconds)"
+    )
 
 
 class PromotionSpec(Spec):
@@ -245,6 +260,18 @@ class ForecastSpec(Spec):
 
     minimum: float | None = Field(None, description="least forecast possible (target's unit)")
     maximum: float | None = Field(None, description="greatest forecast possible (target's unit)")
+
+    deadline: float = Field(
+        3600, gt=0, description="time after which the forecast's process is ended (seconds)"
+    )
+    whole: bool = Field(
+        False, description="publish whole numbers: the target is a count, so are its quantiles"
+    )
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        _check_order(self.minimum, self.maximum)
+        return self
 
 
 class PipelineSpec(Spec):
@@ -266,7 +293,22 @@ class PipelineSpec(Spec):
     forecast: ForecastSpec = ForecastSpec()
 
     @model_validator(mode="after")
+    def _check_units(self) -> Self:
+        other = sorted(set(self.features.in_target_unit) - set(self.source.known))
+        if other:
+            raise ValueError(
+                f"found {other[0]!r} in features.in_target_unit, needed columns of source.known;"
+                " declare it there or take it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_lags(self) -> Self:
+        doubled = [lag for lag in self.features.lags if self.features.lags.count(lag) > 1]
+        if doubled:
+            raise ValueError(
+                f"found features.lags {doubled[0]} twice, needed each lag once; remove one of them"
+            )
         short = [lag for lag in self.features.lags if lag < self.window.horizon]
         if short:
             raise ValueError(

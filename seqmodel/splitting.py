@@ -1,7 +1,7 @@
 """Where training ends, the holdout lies and the backtest begins, as grid numbers.
 
-    |-------- training targets --------|-- holdout targets --|--- backtest targets ---|
-    first row                        train               first cutoff              cutoff
+|-------- training targets --------|-- holdout targets --|--- backtest targets ---|
+first row                        train               first cutoff              cutoff
 """
 
 from __future__ import annotations

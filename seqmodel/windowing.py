@@ -76,9 +76,7 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
     rows = fitted.encode(panel, until=split.train)
     parts = {
         "train": _index(panel, rows, spec, panel.first.min(), split.train, spec.window.stride),
-        "holdout": _index(panel, rows, spec, split.train, split.holdout, 1).spread(
-            HOLDOUT_WINDOWS
-        ),
+        "holdout": _index(panel, rows, spec, split.train, split.holdout, 1).spread(HOLDOUT_WINDOWS),
     }
     for name, index in parts.items():
         if not len(index):

@@ -127,8 +127,8 @@ class WindowReader:
         count = len(index)
         after = index.starts + self.lookback
         found: Inputs = {
-            "past": self._past[index.starts].reshape(count, self.lookback, -1),
-            "known": self._known[after].reshape(count, self.horizon, -1),
+            "past": self._past[index.starts].reshape(count, self.lookback, self.rows.past.shape[1]),
+            "known": self._known[after].reshape(count, self.horizon, self.rows.known.shape[1]),
             "reals": self.rows.reals[index.series],
             "codes": self.rows.codes[index.series],
         }

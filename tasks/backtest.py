@@ -27,7 +27,7 @@ def backtest(
     answer = run_in_child(
         "seqmodel.jobs:backtest",
         job.model_dump(mode="json"),
-        deadline=spec.train.deadline,
+        deadline=spec.backtest.deadline,
         tell=lambda _: None,
         log=get_run_logger(),
     )

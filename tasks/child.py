@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,8 @@ from seqmodel.errors import ChildDied, SeqmodelError, find_error
 Tell = Callable[[dict[str, Any]], None]
 #: Lines of the child's standard error kept for the error message.
 LAST_WORDS = 20
+#: Time a child that said its last word gets to end by itself, so that its exit code is its own.
+GRACE = 5.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -54,7 +57,7 @@ def run_in_child(
         "PYTHONUNBUFFERED": "1",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "tasks.child", function],
+        [sys.executable, "-m", "tasks.child", function, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -71,10 +74,13 @@ def run_in_child(
         reader.start()
     try:
         answer = _converse(process, lines, job, time.monotonic() + deadline, tell, log)
+        if answer is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
     except queue.Empty:
         raise ChildDied(
-            f"found {function} still running after {deadline:.0f} s, needed it done;"
-            " raise train.deadline or make the job smaller"
+            f"found {function} still running after {deadline:g} s, needed it done;"
+            " raise the step's deadline in the spec or make the job smaller"
         ) from None
     finally:
         process.kill()
@@ -108,19 +114,31 @@ def _converse(
         process.stdin.close()
     except BrokenPipeError:
         return None
-    while (line := lines.get(timeout=max(end - time.monotonic(), 0.001))) is not None:
-        try:
-            word = json.loads(line)
-        except ValueError:
-            log.info("%s", line.rstrip())
-            continue
-        if "progress" in word:
+    # A wait below zero is an error of its own, and one that talks without end must end too.
+    while (left := end - time.monotonic()) > 0:
+        line = lines.get(timeout=left)
+        if line is None:
+            return None
+        word = _parse(line)
+        if word is None:
+            if line.strip():
+                log.info("%s", line.rstrip())
+        elif "progress" in word:
             tell(word["progress"])
         elif "log" in word:
             log.log(word["level"], "%s", word["log"])
         elif "answer" in word or "error" in word:
-            return dict(word)
-    return None
+            return word
+    raise queue.Empty
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """Return what a line says; None for what a library printed."""
+    try:
+        word = json.loads(line)
+    except ValueError:
+        return None
+    return word if isinstance(word, dict) else None
 
 
 def _drain(stream: Any, put: Callable[[str | None], None]) -> None:
@@ -147,12 +165,19 @@ class _Forwarder(logging.Handler):
 
 def _say(word: dict[str, Any]) -> None:
     # The real standard output, whatever a library printed into sys.stdout meanwhile.
-    print(json.dumps(word), file=sys.__stdout__, flush=True)  # noqa: T201 - this is the wire
+    # A line of its own even after a print without an end, in one piece even between threads.
+    wire = sys.__stdout__
+    assert wire is not None  # noqa: S101 - the parent opened it as a pipe
+    wire.write(f"\n{json.dumps(word)}\n")
+    wire.flush()
 
 
-def serve(function: str) -> None:
-    """Be the child: read the job, run the function, say the answer."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def serve(function: str, parent: int) -> None:
+    """Be the child of the process `parent`: read the job, run the function, say the answer."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the signal was asked for
+        return
     library = logging.getLogger("seqmodel")
     library.setLevel(logging.INFO)
     library.addHandler(_Forwarder())
@@ -167,4 +192,4 @@ def serve(function: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -24,7 +24,7 @@ def forecast(judged: ValidatedTableRef, serving: ServingRef, spec: PipelineSpec)
     answer = run_in_child(
         "seqmodel.jobs:forecast",
         job.model_dump(mode="json"),
-        deadline=spec.train.deadline,
+        deadline=spec.forecast.deadline,
         tell=lambda _: None,
         log=get_run_logger(),
     )

@@ -1,4 +1,4 @@
-"""Progress that a person can follow: a bar on a terminal, plain lines in a log, an artifact in the UI."""
+"""Progress to follow: a bar on a terminal, plain lines in a log, an artifact in the UI."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def follow_training(spec: PipelineSpec) -> Iterator[Tell]:
     artifact = _Artifact(f"{spec.name}-training")
     if not sys.stderr.isatty():
         lines = _Lines()
-        yield lambda p: (lines.tell(p), artifact.tell(p))[0]
+
+        def tell_both(p: dict[str, Any]) -> None:
+            lines.tell(p)
+            artifact.tell(p)
+
+        yield tell_both
         return
     bar = Progress(
         TextColumn("training"),
@@ -76,8 +81,8 @@ class _Artifact:
     """A progress artifact; one that fails is said once and never fails the run."""
 
     def __init__(self, key: str) -> None:
-        self._key, self._id, self._told = key, None, 0.0
-        self._broken = False
+        self._key, self._told, self._broken = key, 0.0, False
+        self._id: UUID | None = None
 
     def tell(self, p: dict[str, Any]) -> None:
         now = time.monotonic()

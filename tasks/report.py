@@ -11,7 +11,7 @@ from seqmodel.reporting.night import Night
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 from seqmodel.store.store import Store
-from seqmodel.table.ingesting import write_ledger
+from seqmodel.table.ledger import write_ledger
 from tasks.caching import FRESH
 
 

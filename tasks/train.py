@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prefect import get_run_logger, task
 
 from seqmodel.jobs import TrainJob
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.refs import ModelRef, RunRef, ValidatedTableRef, WindowsRef
+from seqmodel.store.refs import ModelRef, ValidatedTableRef, WindowsRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
 from tasks.child import run_in_child
@@ -15,13 +17,13 @@ from tasks.progress import follow_training
 
 @task(name="train", **cached("window", "model", "output", "train"))
 def train(
-    run: RunRef, judged: ValidatedTableRef, windows: WindowsRef, spec: PipelineSpec
+    as_of: datetime, judged: ValidatedTableRef, windows: WindowsRef, spec: PipelineSpec
 ) -> ModelRef:
     """Fit the network and store it as a version. Idempotent: a version is written once."""
     job = TrainJob(
         root=str(Store.from_environment().root),
         spec=spec,
-        run=run,
+        as_of=as_of,
         windows=windows,
         lineage={"table": judged.table.fingerprint},
     )

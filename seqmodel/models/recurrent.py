@@ -14,6 +14,8 @@ from seqmodel.specs import ModelSpec
 CELLS = {"gru": layers.GRU, "lstm": layers.LSTM, "rnn": layers.SimpleRNN}
 #: Width of what the head is told about each step of the horizon by the lookback.
 STEP_WIDTH = 16
+#: Known features seen around a step of the horizon (steps).
+STEPS_BEFORE, STEPS_AFTER = 3, 1
 
 
 def build_recurrent(spec: ModelSpec, shapes: InputShapes, levels: tuple[float, ...]) -> Any:
@@ -45,7 +47,7 @@ def build_recurrent(spec: ModelSpec, shapes: InputShapes, levels: tuple[float, .
     parts.append(layers.RepeatVector(shapes.horizon)(state))
     if shapes.known:
         inputs["known"] = keras.Input((shapes.horizon, shapes.known), name="known")
-        parts.append(inputs["known"])
+        parts.append(_read_neighbours(past, inputs["known"], spec.units))
     for static in _embed_static(shapes, inputs):
         parts.append(layers.RepeatVector(shapes.horizon)(static))
     joined = layers.Concatenate()(parts)
@@ -56,6 +58,19 @@ def build_recurrent(spec: ModelSpec, shapes: InputShapes, levels: tuple[float, .
     raw = layers.Dense(len(levels), dtype="float32")(hidden)
     outputs = AscendingQuantiles(levels.index(0.5), dtype="float32")(raw)
     return keras.Model(inputs, outputs, name=spec.kind)
+
+
+def _read_neighbours(past: Any, known: Any, units: int) -> Any:
+    """Read what is known about each step together with the steps around it.
+
+    What was due just before a step spills into it, what is due just after may come early. The
+    known features are the last K of a lookback row, so the steps before the first are there too.
+    """
+    before = past[:, -STEPS_BEFORE:, -known.shape[-1] :]
+    joined = layers.Concatenate(axis=1)([before, known])
+    joined = layers.ZeroPadding1D((0, STEPS_AFTER))(joined)
+    width = STEPS_BEFORE + 1 + STEPS_AFTER
+    return layers.Conv1D(units, width, activation="relu")(joined)
 
 
 def _embed_static(shapes: InputShapes, inputs: dict[str, Any]) -> list[Any]:

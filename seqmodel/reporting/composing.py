@@ -38,7 +38,7 @@ class Course(BaseModel):
 
     Attributes:
         run: the run.
-        source: the files it looks at.
+        source: set once looked at.
         table: set once ingested.
         judged: set once validated.
         challenger: set once trained.
@@ -55,7 +55,7 @@ class Course(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     run: RunRef
-    source: SourceRef
+    source: SourceRef | None = None
     table: TableRef | None = None
     judged: ValidatedTableRef | None = None
     challenger: ModelRef | None = None

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from seqmodel.errors import StoreError
 from seqmodel.store.fingerprints import digest_file, digest_folder
 from seqmodel.store.refs import ModelRef
@@ -54,7 +56,14 @@ def read_model(store: Store, pipeline: str, version: str) -> ModelRef:
     manifest = read_manifest(store, key)
     figures = {name: manifest[name] for name in ModelRef.model_fields if name in manifest}
     digest = digest_file(store.path(key) / MANIFEST)
-    return ModelRef.model_validate({**figures, "key": key, "fingerprint": digest})
+    try:
+        return ModelRef.model_validate({**figures, "key": key, "fingerprint": digest})
+    except ValidationError as error:
+        wrong = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+        raise StoreError(
+            f"found the manifest of {key} with a wrong or missing {wrong}, needed all that a"
+            " training run writes; roll back to another version"
+        ) from None
 
 
 def read_manifest(store: Store, key: str) -> dict[str, Any]:
@@ -63,16 +72,22 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
     Raises:
         StoreError: if a file is missing or has another checksum.
     """
-    manifest: dict[str, Any] = store.read_json(f"{key}/{MANIFEST}")
+    manifest = store.read_json(f"{key}/{MANIFEST}")
     folder = store.path(key)
-    for name, digest in manifest.get("files", {}).items():
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict) or MODEL not in files:
+        raise StoreError(
+            f"found {folder / MANIFEST} without the checksum of {MODEL}, needed one for every file;"
+            " roll back to another version"
+        )
+    for name, digest in files.items():
         path = folder / Path(name).name
         if not path.is_file() or digest_file(path) != digest:
             raise StoreError(
                 f"found {path} missing or changed since it was written, needed the file its"
                 " manifest names; roll back to another version"
             )
-    return manifest
+    return dict(manifest)
 
 
 def read_preprocessor(store: Store, key: str) -> dict[str, Any]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seqmodel.errors import StoreError
 from seqmodel.store.bundles import MANIFEST, model_key
 from seqmodel.store.store import Store
-
-LOCK_SECONDS = 30.0
 
 
 class Champion(BaseModel):
@@ -38,10 +35,22 @@ def champion_key(pipeline: str) -> str:
 
 
 def read_champion(store: Store, pipeline: str) -> Champion | None:
-    """Read the pointer; None before the first promotion."""
+    """Read the pointer; None before the first promotion.
+
+    Raises:
+        StoreError: if it is damaged.
+    """
     if not store.path(champion_key(pipeline)).exists():
         return None
-    return Champion.model_validate(store.read_json(champion_key(pipeline)))
+    value = store.read_json(champion_key(pipeline))
+    try:
+        return Champion.model_validate(value)
+    except ValidationError as error:
+        wrong = ", ".join(".".join(map(str, e["loc"])) or "all" for e in error.errors())
+        raise StoreError(
+            f"found {store.path(champion_key(pipeline))} with a wrong {wrong}, needed version,"
+            " previous, reason and promoted_at; restore it or remove it and promote again"
+        ) from None
 
 
 def swap_champion(store: Store, pipeline: str, new: Champion, expected: str | None) -> None:
@@ -55,17 +64,11 @@ def swap_champion(store: Store, pipeline: str, new: Champion, expected: str | No
         raise StoreError(
             f"found no model version {new.version}, needed a stored one to promote; train it first"
         )
-    lock = store.path(f"{pipeline}/.champion.lock")
-    try:
-        with FileLock(lock, timeout=LOCK_SECONDS):
-            now = read_champion(store, pipeline)
-            if (now.version if now else None) != expected:
-                raise StoreError(
-                    f"found champion {now.version if now else None}, needed {expected}: another run"
-                    " promoted meanwhile; run again to compare with the new one"
-                )
-            store.write_json(champion_key(pipeline), new.model_dump(mode="json"))
-    except Timeout:
-        raise StoreError(
-            f"found {lock} held for {LOCK_SECONDS:.0f} s, needed it free; end the other run"
-        ) from None
+    with store.lock(f"{pipeline}/.champion.lock"):
+        now = read_champion(store, pipeline)
+        if (now.version if now else None) != expected:
+            raise StoreError(
+                f"found champion {now.version if now else None}, needed {expected}: another run"
+                " promoted meanwhile; run again to compare with the new one"
+            )
+        store.write_json(champion_key(pipeline), new.model_dump(mode="json"))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqmodel.errors import StoreError
-from seqmodel.store.fingerprints import digest_file
+from seqmodel.store.fingerprints import digest_bytes, digest_file
 from seqmodel.store.store import Store
 from seqmodel.store.tables import write_table
 
@@ -45,21 +45,21 @@ def publish_forecast(
     Returns:
         sha256 of the manifest, and the manifest.
     """
-    folder = store.path(key)
-    with store.workshop(key.split("/", 1)[0]) as shop:
+    folder, pipeline = store.path(key), key.split("/", 1)[0]
+    # Two live copies of a run would take each other's parts for strays.
+    with store.lock(f"{pipeline}/.forecasts.lock"), store.workshop(pipeline) as shop:
         draft = shop / "part.parquet"
         write_table(draft, rows)
         digest = digest_file(draft)
         name = f"part-00000-{digest[:8]}.parquet"
-        folder.mkdir(parents=True, exist_ok=True)
-        draft.replace(folder / name)
-    manifest = {**figures, "rows": rows.num_rows, "files": {name: digest}}
-    text = json.dumps(manifest, indent=2) + "\n"
-    store.write_text(f"{key}/{MANIFEST}", text)
-    for stray in folder.glob("part-*.parquet"):
-        if stray.name not in manifest["files"]:
-            stray.unlink()
-    return digest_file(folder / MANIFEST), manifest
+        store.move_file(draft, f"{key}/{name}")
+        manifest = {**figures, "rows": rows.num_rows, "files": {name: digest}}
+        text = json.dumps(manifest, indent=2) + "\n"
+        store.write_text(f"{key}/{MANIFEST}", text)
+        for stray in folder.glob("part-*.parquet"):
+            if stray.name not in manifest["files"]:
+                stray.unlink()
+    return digest_bytes(text.encode()), manifest
 
 
 def read_forecast(folder: Path | str) -> pa.Table:
@@ -72,16 +72,43 @@ def read_forecast(folder: Path | str) -> pa.Table:
         StoreError: if there is no manifest, or a file is not the one it names.
     """
     folder = Path(folder)
+    manifest = _read_bytes(folder)
+    while True:
+        try:
+            return _read_parts(folder, manifest)
+        except StoreError:
+            # The cutoff may have been published again between manifest and parts.
+            before, manifest = manifest, _read_bytes(folder)
+            if before == manifest:
+                raise
+
+
+def _read_bytes(folder: Path) -> bytes:
     path = folder / MANIFEST
-    if not path.exists():
-        raise StoreError(f"found no {path}, needed a published forecast; run the pipeline first")
-    manifest = json.loads(path.read_bytes())
-    for name, digest in manifest["files"].items():
-        if not (folder / name).is_file() or digest_file(folder / name) != digest:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(
+            f"found no {path}, needed a published forecast; run the pipeline first"
+        ) from None
+
+
+def _read_parts(folder: Path, manifest: bytes) -> pa.Table:
+    try:
+        files = json.loads(manifest)["files"].items()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise StoreError(
+            f"found {folder / MANIFEST} damaged, needed the names and checksums of its files;"
+            " publish the cutoff again"
+        ) from None
+    parts = []
+    for name, digest in files:
+        path = folder / name
+        data = path.read_bytes() if path.is_file() else b""
+        if digest_bytes(data) != digest:
             raise StoreError(
-                f"found {folder / name} missing or changed, needed the file its manifest names;"
-                " publish the cutoff again"
+                f"found {path} missing or changed, needed the file its manifest names; publish the"
+                " cutoff again"
             )
-    return pa.concat_tables(
-        pq.read_table(folder / n, partitioning=None) for n in manifest["files"]
-    )
+        parts.append(pq.read_table(pa.BufferReader(data)))
+    return pa.concat_tables(parts)

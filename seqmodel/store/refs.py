@@ -124,6 +124,7 @@ class TableRef(Ref):
     quarantine: str | None = None
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return (self.key,) if self.quarantine is None else (self.key, self.quarantine)
 
 
@@ -141,6 +142,7 @@ class ValidatedTableRef(Ref):
     verdict: Verdict
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return self.table.needs()
 
 
@@ -162,6 +164,7 @@ class WindowsRef(Ref):
     features: tuple[str, ...]
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return (self.key,)
 
 
@@ -197,6 +200,7 @@ class ModelRef(Ref):
     history: tuple[tuple[float, float], ...] = ()
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return (self.key,)
 
 
@@ -212,6 +216,7 @@ class ServingRef(Ref):
     notes: tuple[str, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return self.model.needs() if self.model else ()
 
 
@@ -231,6 +236,7 @@ class BacktestRef(Ref):
     scores: dict[str, dict[str, float]]
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return (self.key,)
 
 
@@ -251,6 +257,7 @@ class DecisionRef(Ref):
     reason: str
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return (self.key,)
 
 
@@ -276,6 +283,7 @@ class ForecastRef(Ref):
     head: tuple[dict[str, Any], ...] = ()
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return (f"{self.key}/_manifest.json",)
 
 
@@ -293,4 +301,5 @@ class ReportRef(Ref):
     verdict: str
 
     def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
         return (self.key,)

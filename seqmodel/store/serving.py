@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from seqmodel.errors import StoreError
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import read_manifest, read_model
@@ -32,9 +34,14 @@ def elect_version(
         prefer: version tried first.
         instead_of: version passed over: a challenger is not compared with itself.
     """
-    pointer = read_champion(store, spec.name)
+    notes: list[str] = []
+    pointer = None
+    try:
+        pointer = read_champion(store, spec.name)
+    except StoreError as error:
+        # A forecast never depends on a file that the baseline can do without.
+        notes.append(f"the champion pointer is damaged: {error}")
     chain = [prefer, *((pointer.version, pointer.previous) if pointer else ())]
-    notes = []
     for version in dict.fromkeys(v for v in chain if v and v != instead_of):
         try:
             model = read_model(store, spec.name, version)
@@ -53,12 +60,19 @@ def elect_version(
 
 def _find_obstacle(store: Store, key: str, spec: PipelineSpec) -> str | None:
     """Return why a version cannot make the forecasts that a spec asks for."""
-    made_for = PipelineSpec.model_validate(read_manifest(store, key)["spec"])
+    try:
+        made_for = PipelineSpec.model_validate(read_manifest(store, key).get("spec"))
+    except ValidationError:
+        return "its spec has knobs that are unknown or out of bounds today"
     pairs = {
         "horizon": (made_for.window.horizon, spec.window.horizon),
         "quantiles": (made_for.output.levels, spec.output.levels),
         "freq": (made_for.source.freq, spec.source.freq),
-        "covariates": (made_for.source.covariates, spec.source.covariates),
+        "target": (made_for.source.target, spec.source.target),
+        # Each role apart: a column that moved from past to known is another input.
+        "past covariates": (made_for.source.past, spec.source.past),
+        "known covariates": (made_for.source.known, spec.source.known),
+        "static covariates": (made_for.source.static, spec.source.static),
     }
     for name, (old, new) in pairs.items():
         if old != new:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, final
 
+from filelock import FileLock, Timeout
+
 from seqmodel.errors import StoreError
 from seqmodel.store.refs import Ref
 
@@ -18,6 +20,7 @@ from seqmodel.store.refs import Ref
 ROOT_VARIABLE = "SEQMODEL_DATA"
 DEFAULT_ROOT = "data"
 STAGING = "staging"
+LOCK_SECONDS = 30.0
 
 
 @final
@@ -67,7 +70,7 @@ class Store:
 
     def staged_path(self, key: str) -> Path:
         """Return where `key` lies before it is published."""
-        pipeline, rest = key.split("/", 1)
+        pipeline, _, rest = key.partition("/")
         return self.path(f"{pipeline}/{STAGING}/{rest}")
 
     def holds(self, ref: Ref) -> bool:
@@ -81,15 +84,39 @@ class Store:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix="tmp-", dir=parent))
-        except PermissionError as error:
-            raise StoreError(
-                f"found the data root {self.root} not writable ({error.strerror}), needed to write"
-                " there; change its permissions or name another by --data-root"
-            ) from error
+        except OSError as error:
+            raise self._refused(error) from error
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def lock(self, key: str, patience: float = LOCK_SECONDS) -> Iterator[None]:
+        """Hold the lock `key` for a `with` block; the system frees it when its holder dies.
+
+        Args:
+            key: of the lock's file.
+            patience: time to wait for another holder (seconds).
+
+        Raises:
+            StoreError: if another one holds it all that time.
+        """
+        path = self.path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=patience)
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"found {path} held for {patience:.0f} s, needed it free; end the other run"
+            ) from None
+        except OSError as error:
+            raise self._refused(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def stage(self, folder: Path, key: str) -> None:
         """Move a finished folder to the staged place of `key`; an equal one may be there."""
@@ -103,6 +130,16 @@ class Store:
         """
         _move(folder, self.path(key))
 
+    def move_file(self, draft: Path, key: str) -> Path:
+        """Move a finished file to `key`, atomically and flushed to disk before."""
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.chmod(0o644)
+        flush_file(draft)
+        draft.replace(path)
+        flush_folder(path.parent)
+        return path
+
     def write_json(self, key: str, value: Any) -> Path:
         """Write a value as indented JSON, atomically."""
         text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
@@ -111,8 +148,11 @@ class Store:
     def write_text(self, key: str, text: str) -> Path:
         """Write a text file, atomically: a reader sees the old one or the new one."""
         path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text.encode())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, text.encode())
+        except OSError as error:
+            raise self._refused(error) from error
         return path
 
     def read_json(self, key: str) -> Any:
@@ -127,7 +167,15 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"found no {path}, needed it for this step; run again") from None
         except ValueError:
-            raise StoreError(f"found {path} damaged, needed JSON; remove it and run again") from None
+            raise StoreError(
+                f"found {path} damaged, needed JSON; remove it and run again"
+            ) from None
+
+    def _refused(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"found the data root {self.root} not writable ({error.strerror or error}), needed to"
+            " write there; change its permissions or name another by --data-root"
+        )
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -146,6 +194,12 @@ def replace_file(path: Path, data: bytes) -> None:
     flush_folder(path.parent)
 
 
+def flush_file(path: Path) -> None:
+    """Make the content of a file survive a power cut."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def flush_folder(folder: Path) -> None:
     """Make renames inside `folder` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
@@ -156,9 +210,10 @@ def flush_folder(folder: Path) -> None:
 
 
 def _move(folder: Path, place: Path) -> None:
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    for path in folder.rglob("*"):
+        if path.is_file():
+            flush_file(path)
+    flush_folder(folder)
     folder.chmod(0o755)  # a temporary folder is closed to everybody else
     place.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,33 +23,75 @@ FUTURE = "future.parquet"
 def write_parts(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
     """Write sorted rows as `part-00000.parquet`, `part-00001.parquet`, ...
 
+    The files depend on the rows alone, not on how they are cut into batches.
+
     Args:
-        folder: an existing folder.
+        folder: where the parts go; made when missing.
         schema: columns of every batch.
         batches: rows, already in the order of the table.
 
     Returns:
         Rows written.
     """
-    total, inside, number = 0, 0, 0
-    writer: pq.ParquetWriter | None = None
+    folder.mkdir(parents=True, exist_ok=True)
+    total, number = 0, 0
+    writer = open_writer(folder / "part-00000.parquet", schema)
     try:
-        for batch in batches:
-            if writer is None or inside >= PART:
-                if writer is not None:
-                    writer.close()
+        for group in _regroup(batches, schema):
+            if total >= PART * (number + 1):
+                writer.close()
+                number += 1
                 writer = open_writer(folder / f"part-{number:05d}.parquet", schema)
-                number, inside = number + 1, 0
-            rows = pa.RecordBatch.from_arrays(batch.columns, schema=schema)
-            writer.write_batch(rows, row_group_size=ROW_GROUP)
-            inside += batch.num_rows
-            total += batch.num_rows
-        if writer is None:
-            writer = open_writer(folder / "part-00000.parquet", schema)
+            writer.write_table(group, row_group_size=ROW_GROUP)
+            total += group.num_rows
     finally:
-        if writer is not None:
-            writer.close()
+        writer.close()
     return total
+
+
+def _regroup(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows in pieces of one row group, the last one shorter."""
+    rows = schema.empty_table()
+    for batch in batches:
+        fresh = pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+        rows = pa.concat_tables([rows, pa.Table.from_batches([fresh])])
+        while rows.num_rows >= ROW_GROUP:
+            yield rows.slice(0, ROW_GROUP).combine_chunks()
+            rows = rows.slice(ROW_GROUP)
+    if rows.num_rows:
+        yield rows.combine_chunks()
+
+
+def write_future(folder: Path, rows: pa.Table | None) -> int:
+    """Write the rows of known covariates after the cutoff beside the parts; return their number."""
+    if rows is None:
+        return 0
+    write_table(folder / FUTURE, rows)
+    return int(rows.num_rows)
+
+
+def publish_quarantine(
+    store: Store, pipeline: str, fingerprint: str, rows: pa.Table | None
+) -> str | None:
+    """Publish the rows set aside under the name of the table they are missing from.
+
+    Args:
+        store: the data root.
+        pipeline: name of the pipeline.
+        fingerprint: of the table.
+        rows: the rows, None when there are none.
+
+    Returns:
+        The key, None without rows.
+    """
+    if rows is None:
+        return None
+    key = f"{pipeline}/quarantine/{fingerprint[:SHORT]}.parquet"
+    with store.workshop(pipeline) as shop:
+        draft = shop / "quarantine.parquet"
+        write_table(draft, rows)
+        store.move_file(draft, key)
+    return key
 
 
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -104,12 +146,23 @@ def read_rows(folder: Path, columns: list[str], *, first: pa.Scalar | None = Non
         columns: columns wanted.
         first: when given, only row groups that may hold timestamps from here on are read, and only
             those rows are returned.
+
+    Raises:
+        StoreError: if the table has no part.
     """
     filters = None if first is None else [("timestamp", ">=", first)]
-    return pq.read_table(list_parts(folder), columns=columns, filters=filters, pre_buffer=False)
+    parts = list_parts(folder)
+    if not parts:
+        raise StoreError(
+            f"found no part-*.parquet in {folder}, needed a canonical table; run again"
+        )
+    # Without partitioning=None a data root below `env=prod` would add a column.
+    return pq.read_table(
+        parts, columns=columns, filters=filters, pre_buffer=False, partitioning=None
+    )
 
 
 def read_future(folder: Path) -> pa.Table | None:
     """Read the rows of known covariates after the cutoff; None when the table has none."""
     path = folder / FUTURE
-    return pq.read_table(path) if path.exists() else None
+    return pq.read_table(path, partitioning=None) if path.exists() else None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from seqmodel.grid import EARLIEST, LATEST
 from seqmodel.specs import QualitySpec, SourceSpec
+from seqmodel.table.reading import is_text, value_type
 
 MICROSECONDS = pa.timestamp("us", tz="UTC")
 
@@ -40,10 +43,7 @@ def canonical_schema(source: SourceSpec, observed: pa.Schema) -> pa.Schema:
         pa.field("target", pa.float64()),
     ]
     for name in source.covariates:
-        kind = observed.field(name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        text = text or pa.types.is_string_view(kind)
+        text = is_text(value_type(observed.field(name).type))
         fields.append(pa.field(name, pa.string() if text else pa.float64()))
     return pa.schema(fields)
 
@@ -72,7 +72,8 @@ def clean_batch(
             columns.append(convert(batch.column(field.name)))
     reasons = _Reasons(batch.num_rows)
     reasons.add(columns[0].is_null(), "series_id is null")
-    reasons.add(columns[1].is_null(), "timestamp is null")
+    reasons.add(batch.column(source.timestamp).is_null(), "timestamp is null")
+    reasons.add(columns[1].is_null(), f"timestamp not between {EARLIEST} and {LATEST}")
     for field, column in zip(schema, columns, strict=True):
         if field.type == pa.float64():
             reasons.add(pc.is_inf(column), f"{field.name} is infinite")
@@ -81,7 +82,7 @@ def clean_batch(
         reasons.add(pc.less(target, quality.minimum), f"target below {quality.minimum:g}")
     if quality.maximum is not None:
         reasons.add(pc.greater(target, quality.maximum), f"target above {quality.maximum:g}")
-    open_schema = pa.schema([f.with_nullable(True) for f in schema])
+    open_schema = pa.schema([f.with_nullable(nullable=True) for f in schema])
     return Cleaned(pa.record_batch(columns, schema=open_schema), reasons.take())
 
 
@@ -95,7 +96,7 @@ class _Reasons:
 
     def add(self, mask: pa.Array, reason: str) -> None:
         """Give `reason` to the rows of a mask that have none yet."""
-        broken = pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
+        broken = pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False)
         self._codes[broken & (self._codes == 0)] = len(self._names)
         self._names.append(reason)
 
@@ -108,12 +109,16 @@ def to_utc(column: pa.Array, timezone: str | None) -> pa.Array:
     """Return moments as microseconds in UTC.
 
     Naive moments are read in `timezone`. Of an hour that comes twice in autumn the first is meant,
-    and a moment that spring leaves out becomes the first one after the gap.
+    and a moment that spring leaves out becomes the first one after the gap. A date names a day, not
+    a moment: it is the midnight of UTC whatever the zone. Moments of other centuries are damage,
+    and those that microseconds cannot hold would turn up at another time: both become null.
     """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_date(column.type):
-        column = column.cast(pa.timestamp("us"), safe=False)
+        column = column.cast(pa.timestamp("s"), safe=False)
+        timezone = "UTC"
+    column = _drop_implausible(column)
     if column.type.tz is None:
         column = column.cast(pa.timestamp("us"), safe=False)
         column = pc.assume_timezone(
@@ -122,9 +127,23 @@ def to_utc(column: pa.Array, timezone: str | None) -> pa.Array:
     return column.cast(MICROSECONDS, safe=False)
 
 
+def _drop_implausible(column: pa.Array) -> pa.Array:
+    raw = column.cast(pa.int64())
+    a_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+    low, high = (
+        min(int(datetime.fromisoformat(f"{day}T00:00Z").timestamp()) * a_second, 2**63 - 1)
+        for day in (EARLIEST, LATEST)
+    )
+    inside = pc.and_(pc.greater_equal(raw, low), pc.less(raw, high))
+    return pc.if_else(inside, column, pa.scalar(None, column.type))
+
+
 def _to_text(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        # pandas turns numbered ids into floats as soon as one is missing, and that one into NaN.
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     return column.cast(pa.string())
 
 

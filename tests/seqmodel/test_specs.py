@@ -1,0 +1,170 @@
+"""Every knob is described, bounded and spelt right, or refused with its path."""
+
+import re
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from seqmodel.models.registry import MODELS
+from seqmodel.specs import ModelSpec, PipelineSpec, SourceSpec
+from tests.seqmodel.small import make_spec
+
+SPEC = {"name": "demand", "source": {"uri": "x.parquet"}}
+#: Numbers without a unit.
+BARE = {"train.seed", "train.learning_rate", "output.quantiles"}
+
+
+def list_knobs(model=PipelineSpec, path=""):
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from list_knobs(kind, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", field
+
+
+KNOBS = dict(list_knobs())
+
+
+def holds_numbers(kind):
+    return kind in {int, float} or any(holds_numbers(inner) for inner in get_args(kind))
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_a_knob_has_a_description(knob):
+    assert len(KNOBS[knob].description or "") > 10
+
+
+@pytest.mark.parametrize("knob", [k for k, f in KNOBS.items() if holds_numbers(f.annotation)])
+def test_a_quantity_has_its_unit_in_brackets_or_is_a_share(knob):
+    says = KNOBS[knob].description
+    assert knob in BARE or re.search(r"\([^)]+\)", says) or "share" in says
+
+
+def test_the_names_that_others_check_are_there():
+    assert {
+        "name",
+        *(f"source.{n}" for n in "uri series_id timestamp target freq timezone".split()),
+        *(f"source.{n}" for n in "past known static".split()),
+        *(f"window.{n}" for n in "lookback horizon stride".split()),
+        *(f"model.{n}" for n in "kind units layers dropout".split()),
+        *(f"output.{n}" for n in "kind quantiles".split()),
+        *(f"train.{n}" for n in "epochs batch_size learning_rate seed".split()),
+        *(f"backtest.{n}" for n in "cutoffs step".split()),
+    } <= set(KNOBS)
+
+
+def test_the_kinds_of_model_are_those_of_the_registry():
+    assert set(get_args(ModelSpec.model_fields["kind"].annotation)) == set(MODELS)
+
+
+def test_the_defaults_make_a_pipeline():
+    assert PipelineSpec.model_validate(SPEC).window.lookback == 168
+
+
+def test_a_spec_survives_json():
+    spec = make_spec()
+    assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_spec_is_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        make_spec().window.lookback = 3
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "path"),
+    [
+        ("window", {"lokback": 3}, "window.lokback"),
+        ("train", {"epoch": 3}, "train.epoch"),
+        ("source", {"uri": "x", "knwon": ["a"]}, "source.knwon"),
+        ("windows", {}, "windows"),
+    ],
+)
+def test_an_unknown_knob_is_refused_with_its_path(section, value, path):
+    with pytest.raises(ValidationError) as caught:
+        PipelineSpec.model_validate({**SPEC, section: value})
+    assert [".".join(map(str, e["loc"])) for e in caught.value.errors()] == [path]
+
+
+@pytest.mark.parametrize(
+    ("section", "value"),
+    [
+        ("window", {"lookback": 0}),
+        ("window", {"stride": 0}),
+        ("train", {"learning_rate": float("nan")}),
+        ("train", {"holdout": 0}),
+        ("model", {"kind": "transformer"}),
+        ("model", {"dropout": 1}),
+        ("backtest", {"cutoffs": 0}),
+        ("promotion", {"margin": 1}),
+        ("name", "Two Words"),
+        ("name", ""),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused(section, value):
+    with pytest.raises(ValidationError):
+        PipelineSpec.model_validate({**SPEC, section: value})
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentence"),
+    [
+        ({"source": {"uri": "x", "past": ["target"]}}, "'target' in two roles"),
+        ({"source": {"uri": "x", "past": ["a"], "known": ["a"]}}, "'a' in two roles"),
+        ({"source": {"uri": "x", "timezone": "Mars/Olympus"}}, "IANA"),
+        ({"source": {"uri": "x", "timezone": "../etc/passwd"}}, "IANA"),
+        ({"source": {"uri": "x", "freq": "-1h"}}, "positive step"),
+        ({"source": {"uri": "x", "freq": "hourly"}}, "positive step"),
+        ({"source": {"uri": "x", "freq": ""}}, "positive step"),
+        ({"quality": {"minimum": 2, "maximum": 1}}, "swap them"),
+        ({"forecast": {"minimum": 2, "maximum": 1}}, "swap them"),
+        ({"output": {"quantiles": [0.9, 0.5]}}, "ascending"),
+        ({"output": {"quantiles": [0.1, 0.9]}}, "0.5 among them"),
+        ({"output": {"quantiles": [0.5, 1.0]}}, "between 0 and 1"),
+        ({"features": {"lags": [23]}}, "window.horizon 24"),
+        ({"features": {"lags": [24, 24]}}, "24 twice"),
+        ({"features": {"in_target_unit": ["plan"]}}, "source.known"),
+    ],
+)
+def test_a_contradiction_is_refused_in_a_sentence(sections, sentence):
+    with pytest.raises(ValidationError) as caught:
+        PipelineSpec.model_validate({**SPEC, **sections})
+    message = caught.value.errors()[0]["msg"]
+    assert sentence in message
+    assert "found" in message
+    assert "needed" in message
+
+
+@pytest.mark.parametrize(
+    ("freq", "season"),
+    [
+        ("15min", 96),
+        ("h", 24),
+        ("2h", 12),
+        ("s", 86_400),
+        ("D", 7),
+        ("7D", 1),
+        ("B", 5),
+        ("W", 52),
+        ("W-MON", 52),
+        ("2W-MON", 26),
+        ("MS", 12),
+        ("ME", 12),
+        ("3MS", 4),
+        ("QS", 4),
+        ("YS", 1),
+        ("YE-MAR", 1),
+    ],
+)
+def test_the_season_suits_the_freq(freq, season):
+    assert SourceSpec(uri="x", freq=freq).season == season
+
+
+def test_a_season_given_wins():
+    assert SourceSpec(uri="x", freq="h", season_length=168).season == 168
+
+
+def test_a_point_forecast_has_the_one_level():
+    assert make_spec(output={"kind": "point", "quantiles": [0.1, 0.5]}).output.levels == (0.5,)
