@@ -86,10 +86,11 @@ def backtest_models(
 def take_actuals(panel: Panel, index: WindowIndex, spec: PipelineSpec) -> Floats:
     """Return the observed targets of N windows, N x H, NaN where missing."""
     rows = index.starts[:, None] + spec.window.lookback + np.arange(spec.window.horizon)
-    return panel.values["target"][rows]
+    actual: Floats = panel.values["target"][rows]
+    return actual
 
 
-def _predict_all(
+def _predict_all(  # noqa: PLR0913, PLR0917 - all that a backtest has
     store: Store,
     panel: Panel,
     index: WindowIndex,

@@ -79,9 +79,12 @@ def predict_quantiles(
 
 def limit_forecast(quantiles: Floats, limits: ForecastSpec) -> Floats:
     """Keep forecasts within what is possible; all limits keep the quantiles' order."""
-    if limits.minimum is not None or limits.maximum is not None:
-        quantiles = np.clip(quantiles, limits.minimum, limits.maximum)
-    return np.rint(quantiles) if limits.whole else quantiles
+    low, high = limits.minimum, limits.maximum
+    if limits.whole:
+        # The limits too: rounded last, 0.4 above a least of 0.3 would be published as 0.
+        low, high = low and np.ceil(low), high and np.floor(high)
+        quantiles = np.rint(quantiles)
+    return quantiles if low is None and high is None else np.clip(quantiles, low, high)
 
 
 def forecast_table(
@@ -169,7 +172,7 @@ def arrange_rows(
 
 def _show(row: dict[str, Any]) -> dict[str, Any]:
     """Make a row JSON-able and short, for a person to look at."""
-    shown = {}
+    shown: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, float):
             shown[name] = round(value, 3)

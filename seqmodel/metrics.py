@@ -51,14 +51,16 @@ def squared_error(s: Scored) -> Floats:
 
 def scaled_error(s: Scored) -> Floats:
     """MASE: |y - f| / in-sample MAE of the seasonal naive (Hyndman & Koehler 2006)."""
-    return np.abs(s.actual - s.point) / s.scale[:, None]
+    error: Floats = np.abs(s.actual - s.point) / s.scale[:, None]
+    return error
 
 
 def symmetric_error(s: Scored) -> Floats:
     """Symmetric MAPE of the M4 competition: 200 |y - f| / (|y| + |f|), 0 where both are 0 (%)."""
     total = np.abs(s.actual) + np.abs(s.point)
     error = 200 * np.abs(s.actual - s.point)
-    return np.divide(error, total, out=np.zeros_like(error), where=total != 0) + 0 * s.actual
+    share: Floats = np.divide(error, total, out=np.zeros_like(error), where=total != 0)
+    return share + 0 * s.actual
 
 
 def signed_error(s: Scored) -> Floats:
@@ -70,7 +72,8 @@ def pinball(s: Scored) -> Floats:
     """Mean over Q levels of twice the pinball loss; divided by mean |y| it is the WQL."""
     levels = np.array(s.levels)
     error = s.actual[:, :, None] - s.quantiles
-    return 2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=-1)
+    loss: Floats = 2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=-1)
+    return loss
 
 
 def inside(s: Scored) -> Floats:
@@ -162,4 +165,6 @@ def measure_scale(
     change, series = list_changes(target, offsets, season, until)
     counts = np.bincount(series, minlength=len(until))
     totals = np.bincount(series, np.abs(change), len(until))
-    return np.divide(totals, counts, out=np.full(len(until), np.nan), where=totals > 0)
+    scale: Floats = np.full(len(until), np.nan)
+    np.divide(totals, counts, out=scale, where=totals > 0)
+    return scale

@@ -32,33 +32,32 @@ def decide(scores: Scores, spec: PromotionSpec) -> Decision:
     """
     metric = spec.metric
     mine = scores["challenger"].get(metric, math.nan)
-    if not math.isfinite(mine):
-        return Decision(False, f"kept: the challenger has no {metric} on the backtest")
     base = scores["baseline"].get(metric, math.inf)
+    if not math.isfinite(mine):
+        reason = f"kept: the challenger has no {metric} on the backtest"
+        return Decision(promoted=False, reason=reason)
     if not mine < base:
-        return Decision(
-            False,
-            f"kept: the challenger's {metric} {mine:.3f} is not below the baseline's {base:.3f}",
+        reason = (
+            f"kept: the challenger's {metric} {mine:.3f} is not below the baseline's {base:.3f}"
         )
+        return Decision(promoted=False, reason=reason)
     if "champion" not in scores:
-        return Decision(
-            True,
-            f"promoted: the first model, {metric} {mine:.3f} against the baseline's {base:.3f}",
-        )
+        reason = f"promoted: the first model, {metric} {mine:.3f} against the baseline's {base:.3f}"
+        return Decision(promoted=True, reason=reason)
     # A champion that cannot be scored any more forecasts what is not a number: anything is better.
     best = scores["champion"].get(metric, math.inf)
     needed = best * (1 - spec.margin)
     if mine < needed:
-        return Decision(
-            True,
+        reason = (
             f"promoted: {metric} {mine:.3f} against the champion's {best:.3f} and the baseline's"
-            f" {base:.3f}",
+            f" {base:.3f}"
         )
-    return Decision(
-        False,
+        return Decision(promoted=True, reason=reason)
+    reason = (
         f"kept: the challenger's {metric} {mine:.3f} is not below {needed:.3f} (the champion's"
-        f" {best:.3f} less a margin of {spec.margin:.1%})",
+        f" {best:.3f} less a margin of {spec.margin:.1%})"
     )
+    return Decision(promoted=False, reason=reason)
 
 
 def promote_challenger(

@@ -17,6 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 #: Steps in the season that a reader of such data would name first, by the alias of `freq`.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
 SECONDS_A_DAY = 86_400
+MEDIAN = 0.5
 
 
 class Spec(BaseModel):
@@ -198,7 +199,7 @@ class OutputSpec(Spec):
     @classmethod
     def _check_quantiles(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
         inside = all(0 < q < 1 for q in quantiles)
-        if not inside or list(quantiles) != sorted(set(quantiles)) or 0.5 not in quantiles:
+        if not inside or list(quantiles) != sorted(set(quantiles)) or MEDIAN not in quantiles:
             raise ValueError(
                 f"found quantiles {list(quantiles)}, needed ascending numbers between 0 and 1 with"
                 " 0.5 among them; write them so, for instance [0.1, 0.5, 0.9]"
@@ -265,7 +266,8 @@ class ForecastSpec(Spec):
         3600, gt=0, description="time after which the forecast's process is ended (seconds)"
     )
     whole: bool = Field(
-        False, description="publish whole numbers: the target is a count, so are its quantiles"
+        default=False,
+        description="publish whole numbers: the target is a count, so are its quantiles",
     )
 
     @model_validator(mode="after")

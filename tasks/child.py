@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from seqmodel.errors import ChildDied, SeqmodelError, find_error
@@ -32,6 +33,8 @@ LAST_WORDS = 20
 #: Time a child that said its last word gets to end by itself, so that its exit code is its own.
 GRACE = 5.0
 PR_SET_PDEATHSIG = 1
+#: Folder of the packages `tasks` and `seqmodel`.
+HOME = Path(__file__).resolve().parent.parent
 
 
 def run_in_child(
@@ -52,11 +55,13 @@ def run_in_child(
     """
     environment = {
         **os.environ,
+        # The child finds the packages where the parent found them, wherever it was started.
+        "PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
         "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONUNBUFFERED": "1",
     }
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "tasks.child", function, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -99,7 +104,7 @@ def run_in_child(
     return answer["answer"]
 
 
-def _converse(
+def _converse(  # noqa: PLR0913, PLR0917 - both ends of a conversation
     process: subprocess.Popen[str],
     lines: queue.Queue[str | None],
     job: dict[str, Any],

@@ -29,9 +29,7 @@ def report(course: Course, spec: PipelineSpec) -> ReportRef:
     store.write_text(f"{key}/night.json", night.model_dump_json(indent=2) + "\n")
     store.write_text(f"{key}/report.html", render_html(night))
     _show(night)
-    return ReportRef(
-        key=f"{key}/report.html", night=f"{key}/night.json", verdict=night.verdict
-    )
+    return ReportRef(key=f"{key}/report.html", night=f"{key}/night.json", verdict=night.verdict)
 
 
 def _show(night: Night) -> None:

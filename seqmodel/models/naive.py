@@ -12,9 +12,10 @@ from seqmodel.windows import WindowIndex
 Floats = NDArray[np.float64]
 #: Seasons looked back through until one has the step observed.
 SEASONS_BACK = 4
+MEDIAN = 0.5
 
 
-def predict_naive(
+def predict_naive(  # noqa: PLR0913, PLR0917 - a window has this many measures
     panel: Panel,
     index: WindowIndex,
     lookback: int,
@@ -62,7 +63,7 @@ def measure_spread(panel: Panel, season: int, levels: tuple[float, ...], until: 
     change, series = list_changes(panel.values["target"], panel.offsets, season, ends)
     found = _measure_quantiles(change, series, len(panel.ids), np.array(levels))
     # The point forecast is the median by decree; the others keep to their sides.
-    below, above = np.array(levels) < 0.5, np.array(levels) > 0.5
+    below, above = np.array(levels) < MEDIAN, np.array(levels) > MEDIAN
     return np.where(below, np.minimum(found, 0), 0.0) + np.where(above, np.maximum(found, 0), 0.0)
 
 

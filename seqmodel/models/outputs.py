@@ -11,7 +11,7 @@ PACKAGE = "seqmodel"
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class AscendingQuantiles(keras.layers.Layer):
+class AscendingQuantiles(keras.layers.Layer):  # type: ignore[misc]
     """Turns N x H x Q numbers into quantiles that never cross.
 
     The middle one is free; those above and below it are reached by positive steps.
@@ -40,7 +40,7 @@ class AscendingQuantiles(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class PinballLoss(keras.losses.Loss):
+class PinballLoss(keras.losses.Loss):  # type: ignore[misc]
     """Mean pinball loss of Q quantiles; for the level 0.5 alone, half the absolute error."""
 
     def __init__(self, levels: tuple[float, ...], **kwargs: Any) -> None:

@@ -109,7 +109,7 @@ def test_a_covariate_in_the_targets_unit_is_scaled_as_the_target(panel):
     np.testing.assert_array_equal(rows.known[:, 0], expected)
 
 
-def test_categories_count_from_one_and_the_unseen_is_zero(panel, fitted, rows):
+def test_categories_count_from_one_and_the_unseen_is_zero(fitted, rows):
     assert fitted.categories == {"site": ("east", "west")}
     assert fitted.cardinalities == (3,)
     assert rows.codes.ravel().tolist() == [2, 1, 2]

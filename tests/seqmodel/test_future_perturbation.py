@@ -66,9 +66,7 @@ def observe(table, road, *, until=CUTOFF, unseen=False, network=None):
     inside = panel.number_of_row <= CUTOFF + HORIZON
     reader = WindowReader(rows, LOOKBACK, HORIZON)
     index = index_cutoffs(panel.first, panel.offsets, LOOKBACK, np.array([CUTOFF]))
-    train = index_windows(
-        panel.first, panel.offsets, LOOKBACK, HORIZON, after=0, until=CUTOFF
-    )
+    train = index_windows(panel.first, panel.offsets, LOOKBACK, HORIZON, after=0, until=CUTOFF)
     inputs = reader.inputs(index)
     with np.errstate(over="ignore", invalid="ignore"):
         naive = predict_naive(panel, index, LOOKBACK, HORIZON, SEASON, LEVELS, CUTOFF)

@@ -34,7 +34,9 @@ def walk(s):
 def loop_pinball(s):
     losses_, sizes = [], []
     for _, y, qs in walk(s):
-        pins = [(p * (y - q) if y >= q else (1 - p) * (q - y)) for p, q in zip(LEVELS, qs)]
+        pins = [
+            (p * (y - q) if y >= q else (1 - p) * (q - y)) for p, q in zip(LEVELS, qs, strict=True)
+        ]
         losses_.append(2 * sum(pins) / len(LEVELS))
         sizes.append(abs(y))
     return (sum(losses_) / len(losses_)) / (sum(sizes) / len(sizes))

@@ -27,7 +27,7 @@ def test_the_last_cutoff_leaves_one_horizon_and_the_others_lie_a_step_apart():
     holdout=st.floats(0.01, 0.5),
 )
 def test_training_comes_before_the_holdout_and_that_before_the_backtest(
-    first, steps, lookback, horizon, cutoffs, step, holdout
+    *, first, steps, lookback, horizon, cutoffs, step, holdout
 ):
     spec = make_spec(
         window={"lookback": lookback, "horizon": horizon},

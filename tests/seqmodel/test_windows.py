@@ -36,7 +36,7 @@ def layouts(draw):
     }
 
 
-def loop(first, offsets, lookback, horizon, after, until, stride):
+def loop(first, offsets, lookback, horizon, *, after, until, stride):
     """Every window of every series, tried one by one."""
     found = []
     for s in range(len(first)):

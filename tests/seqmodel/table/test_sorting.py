@@ -1,5 +1,6 @@
 """The sort is sorted, keeps one row a step, and leaves nothing behind."""
 
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -73,7 +74,7 @@ def test_one_row_a_step_stays_however_the_stream_is_cut(keys, cuts, policy):
     rows = sorted((s, t, float(i), f, i) for i, (s, t, f) in enumerate(keys))
     rows.sort(key=lambda r: (r[0], r[1], r[3], r[4]))
     edges = [0, *sorted(min(c, len(rows)) for c in cuts), len(rows)]
-    pieces = [batch(rows[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [batch(rows[a:b]) for a, b in itertools.pairwise(edges)]
     resolver = Resolver(policy, 3)
     found = [tuple(r.values()) for p in resolver.resolve(iter(pieces)) for r in p.to_pylist()]
     wanted = {}

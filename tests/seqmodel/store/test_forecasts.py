@@ -1,0 +1,115 @@
+"""A forecast is what its manifest names, and nothing else."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+
+import pyarrow as pa
+import pytest
+
+from seqmodel.errors import StoreError
+from seqmodel.store import forecasts
+from seqmodel.store.forecasts import forecast_key, publish_forecast, read_forecast
+from seqmodel.store.store import Store
+
+CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
+KEY = forecast_key("p", CUTOFF)
+FIGURES = {"cutoff": CUTOFF.isoformat(), "model_version": "v1", "series": 2}
+
+
+def rows(first=1.0):
+    return pa.table({"series_id": ["001", "b"], "step": [1, 1], "q0.5": [first, 2.0]})
+
+
+def files(store):
+    return {p.name: p.read_bytes() for p in store.path(KEY).iterdir()}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path)
+    publish_forecast(store, KEY, rows(), FIGURES)
+    return store
+
+
+def test_key_is_the_cutoff_in_utc():
+    berlin = CUTOFF.astimezone(timezone(timedelta(hours=1)))
+    assert KEY == forecast_key("p", berlin) == "p/forecasts/cutoff=20240101T000000Z"
+
+
+def test_published_rows_come_back_without_a_column_from_the_folder(store):
+    assert read_forecast(store.path(KEY)).equals(rows())
+
+
+def test_manifest_says_cutoff_version_rows_series_and_files(store):
+    manifest = json.loads(files(store)["_manifest.json"])
+    assert set(manifest) == {"cutoff", "model_version", "rows", "series", "files"}
+    assert manifest["rows"] == 2
+    assert set(manifest["files"]) == set(files(store)) - {"_manifest.json"}
+
+
+def test_publishing_twice_leaves_the_same_bytes(store):
+    before = files(store)
+    publish_forecast(store, KEY, rows(), FIGURES)
+    assert files(store) == before
+
+
+def test_new_rows_replace_the_old_and_strays_are_removed(store):
+    (store.path(KEY) / "part-00000-dead.parquet").write_bytes(b"half")
+    digest, manifest = publish_forecast(store, KEY, rows(9.0), FIGURES)
+    assert read_forecast(store.path(KEY)).equals(rows(9.0))
+    assert set(files(store)) == {"_manifest.json", *manifest["files"]}
+    assert digest == forecasts.digest_file(store.path(KEY) / "_manifest.json")
+
+
+def test_part_that_no_manifest_names_is_not_read(store):
+    part = next(name for name in files(store) if name.startswith("part"))
+    (store.path(KEY) / "part-00001-x.parquet").write_bytes(files(store)[part])
+    assert read_forecast(store.path(KEY)).num_rows == 2
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
+def test_damaged_part_is_refused(store, damage):
+    path = next(store.path(KEY).glob("part-*"))
+    data = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:] if damage == "changed" else data[:-1])
+    with pytest.raises(StoreError, match="missing or changed"):
+        read_forecast(store.path(KEY))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": '])
+def test_damaged_manifest_is_refused(store, text):
+    (store.path(KEY) / "_manifest.json").write_text(text)
+    with pytest.raises(StoreError, match="damaged"):
+        read_forecast(store.path(KEY))
+
+
+def test_folder_without_a_manifest_is_no_forecast(store):
+    (store.path(KEY) / "_manifest.json").unlink()
+    with pytest.raises(StoreError, match="needed a published forecast"):
+        read_forecast(store.path(KEY))
+
+
+def test_crash_before_the_manifest_leaves_the_old_forecast(store, monkeypatch):
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "write_text", crash)
+    with pytest.raises(KeyboardInterrupt):
+        publish_forecast(store, KEY, rows(9.0), FIGURES)
+    assert read_forecast(store.path(KEY)).equals(rows())
+
+
+def test_reader_beside_concurrent_publishers_always_sees_one_whole_forecast(store):
+    def publish(i):
+        publish_forecast(store, KEY, rows(float(i % 3)), FIGURES)
+
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(publish, i) for i in range(12)]
+        while not all(r.done() for r in running):
+            assert read_forecast(store.path(KEY)).num_rows == 2
+    assert [r.exception() for r in running] == [None] * 12
+    assert len(files(store)) == 2

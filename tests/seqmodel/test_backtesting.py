@@ -1,0 +1,152 @@
+"""From a stored table to scores: train, backtest, forecast, as the nightly run does."""
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from seqmodel import backtesting, jobs
+from seqmodel.backtesting import backtest_models, take_actuals
+from seqmodel.errors import DataError
+from seqmodel.metrics import METRICS
+from seqmodel.store.refs import BacktestRef, ModelRef, RunRef
+from seqmodel.store.store import Store
+from seqmodel.windowing import load_panel, make_windows
+from seqmodel.windows import index_cutoffs
+from tests.seqmodel.small import ignore_progress, make_spec, make_table, put_table
+
+RUN = RunRef(pipeline="small", run="night", as_of=datetime(2024, 3, 1, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("root"))
+    spec = make_spec(features={"lags": [24]}, backtest={"cutoffs": 3, "step": 6})
+    judged = put_table(store, make_table(), spec)
+    windows = make_windows(store, judged, spec)
+    job = jobs.TrainJob(
+        root=str(store.root), spec=spec, as_of=RUN.as_of, windows=windows, lineage={"table": "t"}
+    )
+    answer = jobs.train(json.loads(job.model_dump_json()), ignore_progress)
+    return store, spec, judged, ModelRef.model_validate(answer)
+
+
+@pytest.fixture(scope="module")
+def scored(trained):
+    store, spec, judged, model = trained
+    job = jobs.BacktestJob(
+        root=str(store.root),
+        spec=spec,
+        run=RUN,
+        table=judged.table,
+        models={"challenger": model, "champion": model},
+    )
+    answer = jobs.backtest(json.loads(job.model_dump_json()), ignore_progress)
+    ref = BacktestRef.model_validate(answer)
+    return ref, store.read_json(ref.key)
+
+
+def test_the_manifest_says_how_the_model_came_about(trained):
+    store, spec, _, model = trained
+    manifest = store.read_json(f"{model.key}/manifest.json")
+    assert {"spec", "seed", "versions", "windows", "table", "files", "code"} <= set(manifest)
+    assert manifest["spec"]["window"]["lookback"] == model.lookback == spec.window.lookback
+    assert model.version.startswith("20240301T000000Z-")
+
+
+def test_every_candidate_has_every_score(scored):
+    ref, _ = scored
+    assert set(ref.scores) == {"challenger", "champion", "baseline"}
+    for row in ref.scores.values():
+        assert set(row) == set(METRICS)
+
+
+def test_the_same_model_scores_the_same(scored):
+    assert scored[0].scores["challenger"] == scored[0].scores["champion"]
+
+
+def test_the_file_has_what_the_report_reads(scored):
+    ref, written = scored
+    assert {
+        "table", "cutoffs", "windows", "season_length", "versions", "scores", "by_step",
+        "by_cutoff", "by_series", "fans",
+    } <= set(written)  # fmt: skip
+    assert written["windows"] == ref.windows == 9
+    assert written["scores"] == ref.scores
+    for name in ("challenger", "baseline"):
+        assert len(written["by_step"][name]) == 6
+        assert list(written["by_cutoff"][name]) == written["cutoffs"]
+        assert list(written["by_series"][name]) == ["000", "001", "002"]
+    assert [fan["label"] for fan in written["fans"]] == ["best", "median", "worst"]
+    for fan in written["fans"]:
+        assert len(fan["history"]) == len(fan["history_at"])
+        assert len(fan["forecast_at"]) == len(fan["actual"]) == len(fan["quantiles"]["0.5"]) == 6
+        assert fan["history_at"][-1] == written["cutoffs"][-1]
+
+
+def test_the_parts_add_up_to_the_whole(scored):
+    written = scored[1]
+    mean = np.mean(written["by_step"]["challenger"])
+    assert mean == pytest.approx(written["scores"]["challenger"]["mae"], rel=0.1)
+
+
+def test_the_cutoffs_end_one_horizon_before_the_table(scored, trained):
+    _, spec, judged, _ = trained
+    last = datetime.fromisoformat(scored[1]["cutoffs"][-1])
+    assert (judged.table.cutoff - last).total_seconds() == spec.window.horizon * 3600
+
+
+def test_perfect_forecasts_score_zero(trained, monkeypatch):
+    store, spec, judged, model = trained
+
+    def know(_store, _key, panel, cutoffs):
+        index = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs)
+        actual = np.nan_to_num(take_actuals(panel, index, spec))
+        return index, np.repeat(actual[:, :, None], 3, axis=2)
+
+    monkeypatch.setattr(backtesting, "predict_quantiles", know)
+    ref = backtest_models(store, RUN, judged.table, {"challenger": model}, spec)
+    found = ref.scores["challenger"]
+    assert {m: found[m] for m in found if m != "coverage"} == dict.fromkeys(
+        set(found) - {"coverage"}, 0
+    )
+    assert found["coverage"] == 1
+    assert ref.scores["baseline"]["mase"] > 0
+
+
+def test_a_model_whose_forecasts_are_not_numbers_has_no_score(trained, monkeypatch):
+    store, spec, judged, model = trained
+
+    def fail(_store, _key, panel, cutoffs):
+        index = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs)
+        return index, np.full((len(index), 6, 3), np.nan)
+
+    monkeypatch.setattr(backtesting, "predict_quantiles", fail)
+    ref = backtest_models(store, RUN, judged.table, {"challenger": model}, spec)
+    assert ref.scores["challenger"] == {}
+    written = store.path(ref.key).read_text()
+    assert "NaN" not in written
+
+
+def test_a_backtest_without_an_observed_target_is_refused(trained):
+    store, spec, _, model = trained
+    table = make_table()
+    hours = table["timestamp"].cast(pa.int64()).to_numpy() // 3_600_000_000
+    target = np.where(hours > hours.max() - 20, np.nan, table["target"].to_numpy())
+    place = table.schema.get_field_index("target")
+    judged = put_table(store, table.set_column(place, "target", pa.array(target)), spec)
+    with pytest.raises(DataError, match="no observed target in the backtest"):
+        backtest_models(store, RUN, judged.table, {"challenger": model}, spec)
+
+
+def test_actuals_are_the_steps_after_the_cutoff(trained):
+    store, spec, judged, _ = trained
+    panel = load_panel(store, judged.table, spec, least=24)
+    cutoff = panel.cutoff - 6
+    index = index_cutoffs(panel.first, panel.offsets, 24, np.array([cutoff]))
+    actual = take_actuals(panel, index, spec)
+    for s in range(3):
+        row = panel.offsets[s] + cutoff + 1 - panel.first[s]
+        np.testing.assert_array_equal(actual[s], panel.values["target"][row : row + 6])
