@@ -1,9 +1,9 @@
 """The command line of every flow: flags are the spec's own fields, exit codes tell what happened.
 
-    0  done
-    2  the spec is wrong
-    3  the data are refused
-    1  anything else
+0  done
+2  the spec is wrong
+3  the data are refused
+1  anything else
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any, final
 
@@ -60,9 +59,12 @@ class CommandSettings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        **_: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags before the deployment's parameters before the spec's defaults; nothing else."""
+        del env_settings, dotenv_settings, file_secret_settings
         return (init_settings, DeploymentSource(settings_cls))
 
 
@@ -141,7 +143,7 @@ def describe_invalid(error: ValidationError) -> str:
     path = ".".join(str(part) for part in first["loc"]) or "spec"
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "value_error":
-        return f"{path}: {str(first['ctx']['error'])}{more}"
+        return f"{path}: {first['ctx']['error']!s}{more}"
     if first["type"] == "missing":
         return f"found no {path}, needed it; give --{path} or --deployment{more}"
     if first["type"] == "extra_forbidden":

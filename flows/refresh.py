@@ -1,6 +1,6 @@
 """By day: new rows, a new forecast, the model as it is.
 
-    python -m flows.refresh --deployment refresh
+python -m flows.refresh --deployment refresh
 """
 
 from __future__ import annotations

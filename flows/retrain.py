@@ -1,6 +1,6 @@
 """Retrain by hand: train on the newest data, promote or keep, forecast nothing.
 
-    python -m flows.retrain --deployment retrain
+python -m flows.retrain --deployment retrain
 """
 
 from __future__ import annotations

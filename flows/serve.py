@@ -1,6 +1,6 @@
 """Everything up on this machine: server, work pool, deployments, worker.
 
-    make serve          (Ctrl-C stops the worker first, then the server)
+make serve          (Ctrl-C stops the worker first, then the server)
 """
 
 from __future__ import annotations
@@ -56,15 +56,14 @@ def main() -> int:
         while all(part.poll() is None for part in parts):
             time.sleep(0.5)
         _say("found the server or the worker ended by itself, needed both; see the lines above")
-        return 1
     except KeyboardInterrupt:
         return 0
     except (subprocess.CalledProcessError, TimeoutError) as error:
         _say(str(error))
-        return 1
     finally:
         for part in reversed(parts):
             _stop(part)
+    return 1
 
 
 def _start(words: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

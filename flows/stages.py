@@ -38,12 +38,8 @@ def prepare(course: Course, spec: PipelineSpec) -> None:
     course.source = look(spec)
     course.run = name_run(spec, course.run.as_of, course.source)
     run, steps = course.run, course.steps
-    course.table = call(
-        ingest, steps, run=run, as_of=run.as_of, source=course.source, spec=spec
-    )
-    course.judged = call(
-        validate, steps, run=run, as_of=run.as_of, table=course.table, spec=spec
-    )
+    course.table = call(ingest, steps, run=run, as_of=run.as_of, source=course.source, spec=spec)
+    course.judged = call(validate, steps, run=run, as_of=run.as_of, table=course.table, spec=spec)
 
 
 def renew(course: Course, spec: PipelineSpec) -> None:

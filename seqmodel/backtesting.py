@@ -90,7 +90,7 @@ def take_actuals(panel: Panel, index: WindowIndex, spec: PipelineSpec) -> Floats
     return actual
 
 
-def _predict_all(  # noqa: PLR0913, PLR0917 - all that a backtest has
+def _predict_all(
     store: Store,
     panel: Panel,
     index: WindowIndex,

@@ -81,7 +81,7 @@ class Panel:
         return np.arange(self.rows, dtype=np.int64) - starts
 
 
-def build_panel(  # noqa: PLR0913 - the keywords name them
+def build_panel(
     rows: pa.Table,
     future: pa.Table | None,
     source: SourceSpec,
@@ -128,7 +128,7 @@ def build_panel(  # noqa: PLR0913 - the keywords name them
             name: np.full(int(offsets[-1]), np.nan)
             for name in ("target", *source.past, *source.known)
         },
-        static=_take_static(rows, codes, len(ids), source),
+        static=_take_static(rows, codes, numbers <= cutoff, len(ids), source),
     )
     past = numbers <= cutoff
     _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), list(panel.values))
@@ -175,11 +175,11 @@ def _place(
 
 
 def _take_static(
-    rows: pa.Table, codes: Integers, series: int, source: SourceSpec
+    rows: pa.Table, codes: Integers, past: NDArray[np.bool_], series: int, source: SourceSpec
 ) -> dict[str, NDArray[Any]]:
-    """Take each series' newest value."""
+    """Take each series' newest value up to the cutoff."""
     last = np.zeros(series, dtype=np.int64)
-    last[codes] = np.arange(len(codes))
+    last[codes[past]] = np.flatnonzero(past)
     return {
         name: rows[name].take(pa.array(last)).to_numpy(zero_copy_only=False)
         for name in source.static

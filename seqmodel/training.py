@@ -210,9 +210,7 @@ def _train_epoch(
     return float(np.mean(losses))
 
 
-def measure_loss(
-    model: Any, reader: WindowReader, index: WindowIndex, spec: PipelineSpec
-) -> float:
+def measure_loss(model: Any, reader: WindowReader, index: WindowIndex, spec: PipelineSpec) -> float:
     """Return the mean pinball loss over the observed targets of some windows (scaled units)."""
     levels = np.array(spec.output.levels, dtype=np.float32)
     predicted = predict_windows(model, reader, index, spec.train.batch_size)

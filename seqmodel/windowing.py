@@ -104,7 +104,7 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
     )
 
 
-def _index(  # noqa: PLR0913, PLR0917 - a window has this many measures
+def _index(
     panel: Panel, rows: Rows, spec: PipelineSpec, after: int, until: int, stride: int
 ) -> WindowIndex:
     """List windows that have at least one observed step in lookback and horizon each."""

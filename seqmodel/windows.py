@@ -50,7 +50,7 @@ class WindowIndex:
         return self.take(np.linspace(0, len(self) - 1, most).round().astype(np.int64))
 
 
-def index_windows(  # noqa: PLR0913 - a window has this many measures
+def index_windows(
     first: Integers,
     offsets: Integers,
     lookback: int,

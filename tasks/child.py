@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -104,7 +105,7 @@ def run_in_child(
     return answer["answer"]
 
 
-def _converse(  # noqa: PLR0913, PLR0917 - both ends of a conversation
+def _converse(
     process: subprocess.Popen[str],
     lines: queue.Queue[str | None],
     job: dict[str, Any],
@@ -192,6 +193,19 @@ def serve(function: str, parent: int) -> None:
         answer = getattr(import_module(module), name)(job, lambda p: _say({"progress": p}))
     except SeqmodelError as error:
         _say({"error": type(error).__name__, "sentence": str(error)})
+        return
+    except Exception as error:  # noqa: BLE001 - said to the parent, with its traceback
+        library.error("%s", traceback.format_exc())
+        # What the machine did may pass at the next try, a bug does not.
+        kind = ChildDied if isinstance(error, (OSError, MemoryError)) else SeqmodelError
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        _say(
+            {
+                "error": kind.__name__,
+                "sentence": f"found {reason} in the child process of {function}, needed a run"
+                " without; the traceback is in the log",
+            }
+        )
         return
     _say({"answer": answer})
 

@@ -12,5 +12,5 @@ from tasks.caching import FRESH
 
 @task(name="look", **FRESH)
 def look(spec: PipelineSpec) -> SourceRef:
-    """Look at the source's files without reading them whole; never cached, everything keys on it."""
+    """Look at the source's files without reading them whole; all that follows keys on it."""
     return look_at(spec.source)

@@ -15,7 +15,7 @@ SEASONS_BACK = 4
 MEDIAN = 0.5
 
 
-def predict_naive(  # noqa: PLR0913, PLR0917 - a window has this many measures
+def predict_naive(
     panel: Panel,
     index: WindowIndex,
     lookback: int,

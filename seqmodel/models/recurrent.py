@@ -48,8 +48,8 @@ def build_recurrent(spec: ModelSpec, shapes: InputShapes, levels: tuple[float, .
     if shapes.known:
         inputs["known"] = keras.Input((shapes.horizon, shapes.known), name="known")
         parts.append(_read_neighbours(past, inputs["known"], spec.units))
-    for static in _embed_static(shapes, inputs):
-        parts.append(layers.RepeatVector(shapes.horizon)(static))
+    statics = _embed_static(shapes, inputs)
+    parts += [layers.RepeatVector(shapes.horizon)(static) for static in statics]
     joined = layers.Concatenate()(parts)
     hidden = layers.Dense(spec.units, activation="relu")(joined)
     hidden = layers.Dropout(spec.dropout)(hidden)
@@ -66,9 +66,9 @@ def _read_neighbours(past: Any, known: Any, units: int) -> Any:
     What was due just before a step spills into it, what is due just after may come early. The
     known features are the last K of a lookback row, so the steps before the first are there too.
     """
-    before = past[:, -STEPS_BEFORE:, -known.shape[-1] :]
-    joined = layers.Concatenate(axis=1)([before, known])
-    joined = layers.ZeroPadding1D((0, STEPS_AFTER))(joined)
+    before = min(STEPS_BEFORE, past.shape[1])
+    joined = layers.Concatenate(axis=1)([past[:, -before:, -known.shape[-1] :], known])
+    joined = layers.ZeroPadding1D((STEPS_BEFORE - before, STEPS_AFTER))(joined)
     width = STEPS_BEFORE + 1 + STEPS_AFTER
     return layers.Conv1D(units, width, activation="relu")(joined)
 

@@ -114,9 +114,7 @@ def _conclude(course: Course) -> tuple[str, Literal["good", "warn", "bad"]]:
     if course.forecast:
         f = course.forecast
         by = "the seasonal naive" if f.model_version == "baseline" else f.model_version
-        parts.append(
-            f"{f.series:,} series forecast from {f.cutoff:%Y-%m-%d %H:%M} UTC by {by}"
-        )
+        parts.append(f"{f.series:,} series forecast from {f.cutoff:%Y-%m-%d %H:%M} UTC by {by}")
     tone: Literal["good", "warn"] = "warn" if course.notes else "good"
     return "; ".join(parts) + "." if parts else "Nothing was left to do.", tone
 

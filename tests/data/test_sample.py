@@ -174,7 +174,8 @@ def test_weather_gaps_are_still_there(table, rows):
     partial = rows.loc[("EWR-UA", at("2013-08-22 13:00")), WEATHER]
     assert partial.isna().tolist() == [True, True, False, False, True, False]
     last_day = rows.loc["EWR-UA"].loc[at("2013-12-31 00:00") :, WEATHER]
-    assert len(last_day) == 29 and last_day.isna().all(axis=None)
+    assert len(last_day) == 29
+    assert last_day.isna().all(axis=None)
 
 
 def test_no_value_is_nan(table):

@@ -217,9 +217,7 @@ def test_bad_data_are_refused_in_one_line_with_exit_3(served, monkeypatch, capfd
     assert state_of(root) == before
 
 
-@pytest.mark.parametrize(
-    "flags", [["--window.lookback", "5000"], ["--backtest.cutoffs", "1000"]]
-)
+@pytest.mark.parametrize("flags", [["--window.lookback", "5000"], ["--backtest.cutoffs", "1000"]])
 def test_windows_longer_than_every_series_are_refused(served, monkeypatch, capfd, flags):
     _, own, root = served
     before = state_of(root)

@@ -80,7 +80,7 @@ def test_a_first_night_leaves_the_files_of_the_contract(first):
 def test_forecast_rows_have_the_contract_columns_and_start_at_as_of(first):
     _, root, _ = first
     rows = read_forecast(root / "meters" / "forecasts" / "cutoff=20240207T230000Z")
-    names = "series_id cutoff timestamp step q0.1 q0.5 q0.9 model_version".split()
+    names = ["series_id", "cutoff", "timestamp", "step", "q0.1", "q0.5", "q0.9", "model_version"]
     assert rows.column_names == names
     assert rows["timestamp"][0].as_py() == AS_OF
     assert sorted(set(rows["series_id"].to_pylist())) == ["001", "002", "003"]
@@ -154,9 +154,7 @@ def test_refresh_forecasts_with_the_champion_and_trains_nothing(first, monkeypat
     assert json.loads((folder / "_manifest.json").read_text())["model_version"] != "baseline"
 
 
-def test_without_a_champion_refresh_forecasts_with_the_baseline_and_says_so(
-    meters_file, data_root
-):
+def test_without_a_champion_refresh_forecasts_with_the_baseline_and_says_so(meters_file, data_root):
     night = run(refresh, make_spec(meters_file), data_root)
     rows = read_forecast(data_root / "meters" / "forecasts" / "cutoff=20240207T230000Z")
     assert set(rows["model_version"].to_pylist()) == {"baseline"}
