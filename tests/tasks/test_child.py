@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from seqmodel.errors import ChildDied, DataError
+from seqmodel.errors import ChildDied, DataError, SeqmodelError
 from tasks.child import run_in_child
+from tasks.retrying import may_pass
 
 LOG = logging.getLogger("parent")
 HERE = "tests.tasks.work_in_child"
@@ -55,9 +56,17 @@ def test_an_error_of_the_library_keeps_its_class_and_its_sentence():
     assert str(caught.value) == "found 1, needed 2; bring another"
 
 
-def test_a_bug_in_the_child_is_named_with_its_exit_code():
-    with pytest.raises(ChildDied, match="exit code 1; KeyError: 'a bug'"):
+def test_a_bug_in_the_child_is_named_and_not_worth_another_try(caplog):
+    with caplog.at_level("ERROR"), pytest.raises(SeqmodelError, match="KeyError: 'a bug'") as found:
         run("break_down")
+    assert not may_pass(found.value)
+    assert "Traceback" in caplog.text
+
+
+def test_a_full_disk_in_the_child_may_pass():
+    with pytest.raises(ChildDied, match="No space left") as found:
+        run("fill_disk")
+    assert may_pass(found.value)
 
 
 def test_a_killed_child_is_named_with_its_signal():

@@ -25,6 +25,10 @@ def break_down(_job, _tell):
     raise KeyError("a bug")
 
 
+def fill_disk(_job, _tell):
+    raise OSError(28, "No space left on device")
+
+
 def kill(_job, _tell):
     os.kill(os.getpid(), signal.SIGKILL)
 
