@@ -62,7 +62,7 @@ def clean_batch(
         quality: limits of the target.
     """
     columns = [
-        _to_text(batch.column(source.series_id)),
+        _to_text(batch.column(source.series_id[0])),
         to_utc(batch.column(source.timestamp), source.timezone),
         _to_number(batch.column(source.target)),
     ]

@@ -130,7 +130,7 @@ def check_columns(path: Path, schema: pa.Schema, source: SourceSpec) -> None:
     Raises:
         SourceError: naming file, column, type found and type needed.
     """
-    for name in (source.series_id, source.timestamp, source.target, *source.covariates):
+    for name in (*source.series_id, source.timestamp, source.target, *source.covariates):
         times = schema.names.count(name)
         if times != 1:
             found = f"{times} columns" if times else "no column"
@@ -140,7 +140,7 @@ def check_columns(path: Path, schema: pa.Schema, source: SourceSpec) -> None:
             )
     _check_type(path, schema, source.timestamp, _is_time, "a timestamp or date")
     _check_type(path, schema, source.target, _is_number, "a number")
-    for name in (source.series_id, *source.covariates):
+    for name in (*source.series_id, *source.covariates):
         _check_type(path, schema, name, _is_plain, "a number or a string")
     kind = value_type(schema.field(source.timestamp).type)
     if pa.types.is_timestamp(kind) and kind.tz is None and source.timezone is None:

@@ -103,7 +103,7 @@ class Resolver:
         files: number of source files.
     """
 
-    def __init__(self, policy: Literal["last", "first", "refuse"], files: int) -> None:
+    def __init__(self, policy: Literal["last", "first", "mean", "refuse"], files: int) -> None:
         self._policy = policy
         self.kept = np.zeros(files, dtype=np.int64)
         self.dropped = np.zeros(files, dtype=np.int64)

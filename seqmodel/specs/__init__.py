@@ -1,0 +1,29 @@
+"""Every knob of a pipeline, with its unit, bounds and default.
+
+The models are frozen and refuse unknown names, so that a misspelt knob is an error with its path
+and never a silent default. Field descriptions are the help text of the command line and of the
+form in the Prefect UI.
+"""
+
+from seqmodel.specs.base import Columns, Spec
+from seqmodel.specs.model import FeatureSpec, ModelSpec, OutputSpec, TrainSpec, WindowSpec
+from seqmodel.specs.pipeline import BacktestSpec, ForecastSpec, PipelineSpec, PromotionSpec
+from seqmodel.specs.source import GridSpec, QualitySpec, RuleSpec, SourceSpec
+
+__all__ = [
+    "BacktestSpec",
+    "Columns",
+    "FeatureSpec",
+    "ForecastSpec",
+    "GridSpec",
+    "ModelSpec",
+    "OutputSpec",
+    "PipelineSpec",
+    "PromotionSpec",
+    "QualitySpec",
+    "RuleSpec",
+    "SourceSpec",
+    "Spec",
+    "TrainSpec",
+    "WindowSpec",
+]

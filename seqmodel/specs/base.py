@@ -1,0 +1,28 @@
+"""What all specs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Columns = tuple[str, ...]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, and no unknown knobs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def check_order(minimum: float | None, maximum: float | None) -> None:
+    """Refuse limits the wrong way round.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise ValueError(
+            f"found minimum {minimum} above maximum {maximum}, needed the reverse; swap them"
+        )

@@ -1,0 +1,98 @@
+"""How models are compared, what is published, and the whole pipeline."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from seqmodel.specs.base import Spec, check_order
+from seqmodel.specs.model import FeatureSpec, ModelSpec, OutputSpec, TrainSpec, WindowSpec
+from seqmodel.specs.source import GridSpec, QualitySpec, SourceSpec
+
+
+class BacktestSpec(Spec):
+    """The rolling evaluation on the newest part of the table."""
+
+    cutoffs: int = Field(8, ge=1, le=1000, description="forecasts made per series (cutoffs)")
+    step: int = Field(24, ge=1, description="distance between cutoffs (steps)")
+    deadline: float = Field(
+        3600, gt=0, description="time after which the backtest's process is ended (seconds)"
+    )
+
+
+class PromotionSpec(Spec):
+    """When the challenger replaces the champion."""
+
+    metric: Literal["mase", "mae", "rmse", "wql"] = Field(
+        "mase", description="score compared, lower is better"
+    )
+    margin: float = Field(
+        0.0, ge=0, lt=1, description="share by which the challenger must be better"
+    )
+
+
+class ForecastSpec(Spec):
+    """Limits on what is published."""
+
+    minimum: float | None = Field(None, description="least forecast possible (target's unit)")
+    maximum: float | None = Field(None, description="greatest forecast possible (target's unit)")
+
+    deadline: float = Field(
+        3600, gt=0, description="time after which the forecast's process is ended (seconds)"
+    )
+    whole: bool = Field(
+        default=False,
+        description="publish whole numbers: the target is a count, so are its quantiles",
+    )
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        check_order(self.minimum, self.maximum)
+        return self
+
+
+class PipelineSpec(Spec):
+    """One pipeline: from its source to its forecasts."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="name of the pipeline and of its folder (lowercase letters, digits, dashes)",
+    )
+    source: SourceSpec
+    grid: GridSpec = GridSpec()
+    quality: QualitySpec = QualitySpec()
+    window: WindowSpec = WindowSpec()
+    features: FeatureSpec = FeatureSpec()
+    model: ModelSpec = ModelSpec()
+    output: OutputSpec = OutputSpec()
+    train: TrainSpec = TrainSpec()
+    backtest: BacktestSpec = BacktestSpec()
+    promotion: PromotionSpec = PromotionSpec()
+    forecast: ForecastSpec = ForecastSpec()
+
+    @model_validator(mode="after")
+    def _check_units(self) -> Self:
+        other = sorted(set(self.features.in_target_unit) - set(self.source.known))
+        if other:
+            raise ValueError(
+                f"found {other[0]!r} in features.in_target_unit, needed columns of source.known;"
+                " declare it there or take it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_lags(self) -> Self:
+        doubled = [lag for lag in self.features.lags if self.features.lags.count(lag) > 1]
+        if doubled:
+            raise ValueError(
+                f"found features.lags {doubled[0]} twice, needed each lag once; remove one of them"
+            )
+        short = [lag for lag in self.features.lags if lag < self.window.horizon]
+        if short:
+            raise ValueError(
+                f"found features.lags {short[0]} below window.horizon {self.window.horizon}, needed"
+                " lags that are known through the whole horizon; raise the lag or shorten the"
+                " horizon"
+            )
+        return self
