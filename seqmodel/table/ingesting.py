@@ -1,15 +1,17 @@
 """From source files to a staged canonical table, every row accounted for.
 
-files -> batches -> clean --+--> sort, one row a step --> part-*.parquet     kept, duplicates
-                            +--> after as_of: known covariates -> future.parquet
-                            +--> quarantine/<fingerprint>.parquet            with reasons
+each new file -> batches -> clean --+--> sound rows    kept beside those of older files
+                                    +--> rows set aside, with reasons
+all files -> up to as_of -> sort, one row a step --> part-*.parquet
+          -> after it: known covariates         --> future.parquet
+          -> set aside                          --> quarantine/<fingerprint>.parquet
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Self, final
@@ -18,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqmodel.errors import DataError, SourceError
+from seqmodel.errors import DataError
 from seqmodel.grid import Grid, to_datetime
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.refs import FileStamp, Ledger, RunRef, SourceRef, TableRef
+from seqmodel.store.cleaned import SOUND
+from seqmodel.store.refs import Ledger, RunRef, SourceRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.store.tables import (
     fingerprint_table,
@@ -30,11 +33,11 @@ from seqmodel.store.tables import (
     write_future,
     write_parts,
 )
-from seqmodel.table.cleaning import Cleaned, canonical_schema, clean_batch
+from seqmodel.table.cleaned import clean_source, read_aside, read_schema, split_aside
 from seqmodel.table.ledger import Tally, sum_ledgers, write_ledger
-from seqmodel.table.quarantine import Quarantine
-from seqmodel.table.reading import check_columns, check_kinds, open_file, read_batches
-from seqmodel.table.sorting import ORIGIN, Resolver, Sorter
+from seqmodel.table.merging import Merger
+from seqmodel.table.quarantine import unite
+from seqmodel.table.sorting import Resolver
 
 log = logging.getLogger(__name__)
 
@@ -59,65 +62,6 @@ class _Borders:
         last = grid.last_complete(as_of)
         number = grid.number(np.array([last], dtype=np.int64))
         return cls(last, int(grid.moment(number + spec.window.horizon)[0]))
-
-
-@final
-@dataclass
-class _Streams:
-    """Where the rows of the source files go."""
-
-    spec: PipelineSpec
-    schema: pa.Schema
-    borders: _Borders
-    tally: Tally
-    sorter: Sorter
-    quarantine: Quarantine = field(default_factory=Quarantine)
-    future: list[pa.RecordBatch] = field(default_factory=list)
-
-    def take_file(self, number: int, stamp: FileStamp) -> None:
-        """Read one file and send its rows on.
-
-        Raises:
-            SourceError: if it is not the file that was looked at.
-        """
-        path, row = Path(stamp.uri), 0
-        log.info("reading %s", path)
-        with open_file(path) as file:
-            check_columns(path, file.schema_arrow, self.spec.source)
-            check_kinds(path, file.schema_arrow, self.schema, self.spec.source)
-        for batch in read_batches(path):
-            cleaned = clean_batch(batch, self.schema, self.spec.source, self.spec.quality)
-            self._divide(number, stamp.uri, row, batch, cleaned)
-            row += batch.num_rows
-        if row != stamp.rows:
-            raise SourceError(
-                f"found {row:,} rows in {path}, needed the {stamp.rows:,} it had when the source"
-                " was looked at; run again once nobody writes to it"
-            )
-
-    def _divide(
-        self, number: int, file: str, row: int, batch: pa.RecordBatch, cleaned: Cleaned
-    ) -> None:
-        moments = pc.fill_null(cleaned.rows["timestamp"].cast(pa.int64()), self.borders.last)
-        moments = moments.to_numpy()
-        unsound = cleaned.reasons.is_valid().to_numpy(zero_copy_only=False)
-        # What comes later is unknown at as_of, and so is whether it is sound: a backfill must not
-        # be refused for it.
-        after = moments > self.borders.last
-        broken, kept = unsound & ~after, ~unsound & ~after
-        self.tally.count(
-            number, read=batch.num_rows, quarantined=int(broken.sum()), after=int(after.sum())
-        )
-        self.quarantine.add(batch, cleaned.reasons, broken, file, row)
-        near = after & ~unsound & (moments <= self.borders.reach)
-        if self.spec.source.known and near.any():
-            wanted = ["series_id", "timestamp", *self.spec.source.known]
-            self.future.append(cleaned.rows.select(wanted).filter(pa.array(near)))
-        origin = np.arange(row, row + batch.num_rows, dtype=np.int64)
-        rows = cleaned.rows
-        rows = rows.append_column(ORIGIN[0], pa.array(np.full(batch.num_rows, number, np.int32)))
-        rows = rows.append_column(ORIGIN[1], pa.array(origin))
-        self.sorter.add(rows if kept.all() else rows.filter(pa.array(kept)))
 
 
 @final
@@ -147,6 +91,8 @@ def ingest_table(
 ) -> TableRef:
     """Clean a source into a staged table, with its quarantine and ledger.
 
+    Files that were cleaned before, and have not changed since, are not read again.
+
     Args:
         store: the data root.
         run: which run asks: its folder gets the ledger.
@@ -161,24 +107,22 @@ def ingest_table(
         DataError: if no row is left, or more than the tolerated share is set aside.
         SourceError: if a file cannot be read or changed since it was looked at.
     """
-    with open_file(Path(source.files[0].uri)) as file:
-        check_columns(Path(source.files[0].uri), file.schema_arrow, spec.source)
-        schema = canonical_schema(spec.source, file.schema_arrow)
-    tally = Tally([stamp.uri for stamp in source.files])
+    schema = read_schema(source, spec.source)
+    borders = _Borders.at(as_of, spec)
     resolver, extent = Resolver(spec.source.duplicates, len(source.files)), _Extent()
     with store.workshop(run.pipeline) as shop:
         folder = shop / "table"
-        with Sorter(shop, schema) as sorter:
-            streams = _Streams(spec, schema, _Borders.at(as_of, spec), tally, sorter)
-            for number, stamp in enumerate(source.files):
-                streams.take_file(number, stamp)
-            write_parts(folder, schema, extent.follow(resolver.resolve(sorter.read())))
+        files = clean_source(store, run.pipeline, shop, source, schema, spec)
+        sound = [file / SOUND for file in files]
+        with Merger(shop, sound, schema) as merger:
+            tally = Tally([stamp.uri for stamp in source.files])
+            asides = _count_rows(tally, merger, files, borders.last)
+            rows = resolver.resolve(merger.read(borders.last))
+            write_parts(folder, schema, extent.follow(rows))
+            future = write_future(folder, _take_future(merger, borders, spec))
         ledgers = tally.balance(resolver.kept, resolver.dropped)
-        future = write_future(folder, _newest_of_each_step(streams.future))
         fingerprint = fingerprint_table(folder)
-        quarantine = publish_quarantine(
-            store, run.pipeline, fingerprint, streams.quarantine.collect()
-        )
+        quarantine = publish_quarantine(store, run.pipeline, fingerprint, unite(asides))
         write_ledger(store, run, ledgers)
         total = sum_ledgers(ledgers)
         _refuse_broken(total, quarantine and store.path(quarantine), as_of, spec)
@@ -197,12 +141,38 @@ def ingest_table(
     )
 
 
-def _newest_of_each_step(pieces: list[pa.RecordBatch]) -> pa.Table | None:
-    """Sort rows by series and time; of several for one step the last read stays."""
-    if not pieces:
+def _count_rows(tally: Tally, merger: Merger, files: list[Path], last: int) -> list[pa.Table]:
+    """Count what was read of each file; return its rows set aside that were over by then.
+
+    What comes later is unknown at `as_of`, and so is whether it is sound: a backfill must not be
+    refused for it.
+    """
+    asides = []
+    upto, later = merger.count(last)
+    for number, file in enumerate(files):
+        aside = read_aside(file)
+        over, rest = (None, 0) if aside is None else split_aside(aside, last)
+        if over is not None and over.num_rows:
+            asides.append(over)
+        quarantined = over.num_rows if over is not None else 0
+        after = int(later[number]) + rest
+        tally.count(
+            number,
+            read=int(upto[number]) + quarantined + after,
+            quarantined=quarantined,
+            after=after,
+        )
+    return asides
+
+
+def _take_future(merger: Merger, borders: _Borders, spec: PipelineSpec) -> pa.Table | None:
+    """Return the known covariates of the horizon; of several rows for one step the last read."""
+    if not spec.source.known:
         return None
-    rows = pa.Table.from_batches(pieces)
     keys = ["series_id", "timestamp"]
+    rows = merger.read_after(borders.last, borders.reach, [*keys, *spec.source.known])
+    if not rows.num_rows:
+        return None
     ordered = rows.append_column("__order", pa.array(np.arange(rows.num_rows)))
     newest = ordered.group_by(keys).aggregate([("__order", "max")])["__order_max"]
     return rows.take(newest).sort_by([(key, "ascending") for key in keys])

@@ -220,8 +220,9 @@ def test_file_that_changes_after_it_was_looked_at_is_refused_and_nothing_publish
         ingest_table(Store(tmp_path), run, AS_OF, source, spec)
     assert "\n" not in str(caught.value)
     assert pointer.read_text() == "{}"
-    left = {p.name for p in (tmp_path / "p").rglob("*")}
+    left = {p.name for p in (tmp_path / "p").iterdir()}
     assert left == {"champion.json", "staging"}
+    assert not list((tmp_path / "p" / "staging").glob("tmp-*"))
 
 
 def test_table_is_staged_until_it_is_published(tmp_path):
