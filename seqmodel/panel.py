@@ -38,6 +38,8 @@ class Panel:
         horizon: rows each series has after the cutoff, with known covariates only (steps).
         values: target, past and known covariates, R rows each, NaN where missing.
         static: S values for each static covariate, numbers or strings.
+        cutoffs: grid numbers of earlier cutoffs that are forecast from as well: a gap that is open
+            at one of them is not filled.
     """
 
     grid: Grid
@@ -48,6 +50,7 @@ class Panel:
     horizon: int
     values: dict[str, Floats]
     static: dict[str, NDArray[Any]]
+    cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.ids, self.ids[1:], strict=False))
@@ -89,6 +92,7 @@ def build_panel(
     cutoff: int,
     horizon: int,
     least: int,
+    cutoffs: tuple[int, ...] = (),
 ) -> Panel:
     """Lay sorted table rows out on the grid.
 
@@ -99,6 +103,7 @@ def build_panel(
         cutoff: grid number of the last step of history; later rows of `rows` are ignored.
         horizon: rows to add after the cutoff (steps).
         least: rows of history every series gets, padded on the left (steps).
+        cutoffs: grid numbers of earlier cutoffs that are forecast from as well.
 
     Raises:
         DataError: if rows are off the grid, out of order or double.
@@ -129,6 +134,7 @@ def build_panel(
             for name in ("target", *source.past, *source.known)
         },
         static=_take_static(rows, codes, numbers <= cutoff, len(ids), source),
+        cutoffs=cutoffs,
     )
     past = numbers <= cutoff
     _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), list(panel.values))

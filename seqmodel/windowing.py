@@ -10,6 +10,7 @@ import numpy as np
 
 from seqmodel.errors import DataError
 from seqmodel.features import Preprocessor, Rows
+from seqmodel.filling import mark_filled, measure_reach
 from seqmodel.grid import Grid, to_microseconds
 from seqmodel.panel import Panel, build_panel
 from seqmodel.specs import PipelineSpec
@@ -36,20 +37,24 @@ def load_panel(
 ) -> Panel:
     """Read a table as a panel that ends one horizon after the table's cutoff.
 
+    Of the whole history a backtest can be made: the panel then names the backtest's cutoffs.
+
     Args:
         store: the data root.
         table: the table.
-        spec: source and window sections count.
+        spec: source, grid, window and, for the whole history, backtest sections count.
         least: history every series gets, padded on the left (steps).
         history: newest steps wanted, without it all (steps).
     """
     grid = Grid(spec.source.freq)
     cutoff = int(grid.number(np.array([to_microseconds(table.cutoff)]))[0])
     columns = ["series_id", "timestamp", "target", *spec.source.covariates]
-    first = None
+    first, cutoffs = None, list_cutoffs(cutoff, spec)
     if history is not None:
         import pyarrow as pa
 
+        history += measure_reach(spec.grid, spec.source.season)
+        cutoffs = ()
         moment = int(grid.moment(np.array([cutoff - history + 1]))[0])
         first = pa.scalar(moment, pa.timestamp("us", tz="UTC"))
     folder = store.find(table.key)
@@ -60,7 +65,14 @@ def load_panel(
         cutoff=cutoff,
         horizon=spec.window.horizon,
         least=least,
+        cutoffs=cutoffs,
     )
+
+
+def list_cutoffs(cutoff: int, spec: PipelineSpec) -> tuple[int, ...]:
+    """Return the backtest's cutoffs in a history that ends at `cutoff`, as `split_steps` does."""
+    last = cutoff - spec.window.horizon
+    return tuple(last - spec.backtest.step * i for i in reversed(range(spec.backtest.cutoffs)))
 
 
 def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) -> WindowsRef:
@@ -72,7 +84,7 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
     table = judged.table
     panel = load_panel(store, table, spec, least=spec.window.lookback)
     split = split_steps(int(panel.first.min()), panel.cutoff, spec)
-    fitted = Preprocessor.fit(panel, spec.source, spec.features, split.train)
+    fitted = Preprocessor.fit(panel, spec.source, spec.features, split.train, spec.grid)
     rows = fitted.encode(panel, until=split.train)
     parts = {
         "train": _index(panel, rows, spec, panel.first.min(), split.train, spec.window.stride),
@@ -107,7 +119,10 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
 def _index(
     panel: Panel, rows: Rows, spec: PipelineSpec, after: int, until: int, stride: int
 ) -> WindowIndex:
-    """List windows that have at least one observed step in lookback and horizon each."""
+    """List windows with an observed step in lookback and horizon each, that end in no filled gap.
+
+    In such a gap the lookback would show a step that was filled because of what came after.
+    """
     lookback, horizon = spec.window.lookback, spec.window.horizon
     index = index_windows(
         panel.first,
@@ -121,6 +136,8 @@ def _index(
     seen = np.concatenate([[0], np.cumsum(rows.weight, dtype=np.int64)])
     cut = index.starts + lookback
     useful = (seen[cut] > seen[index.starts]) & (seen[cut + horizon] > seen[cut])
+    if spec.grid.fill != "none":
+        useful &= ~mark_filled(panel, spec.grid)[cut - 1]
     return index.take(np.flatnonzero(useful))
 
 

@@ -12,7 +12,7 @@ from tasks.caching import cached
 from tasks.child import run_in_child
 
 
-@task(name="backtest", **cached("source", "window", "output", "backtest", "forecast"))
+@task(name="backtest", **cached("source", "grid", "window", "output", "backtest", "forecast"))
 def backtest(
     run: RunRef, judged: ValidatedTableRef, models: dict[str, ModelRef], spec: PipelineSpec
 ) -> BacktestRef:

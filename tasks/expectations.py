@@ -5,11 +5,14 @@ A rule names the small frame it looks at, and the Great Expectations that judge 
     columns    a row for each column of the table: `column`, `wanted`, `found`, `missing_share`
     series     a row for each series: the columns of `profile_table`
     table      one row: `series`, `longest` (steps), `longest_series`, `newest`, `age` (steps)
+
+Beside an earlier table the series also have `level_shift` (standard deviations), and the table
+`drift` (index), `series_before` and `series_change` (share); otherwise these are NaN.
 """
 
 from __future__ import annotations
 
-from tasks.rules import Asked, Expectations, Rule, above, between, equal, present
+from tasks.rules import Asked, Expectations, Rule, above, between, equal, own, present
 
 #: Share of a covariate's rows that may be missing before somebody should look.
 MAX_COVARIATE_MISSING = 0.5
@@ -48,6 +51,11 @@ def _say_targets(asked: Asked) -> str:
 def _covariates_there(asked: Asked) -> Expectations:
     there = between("missing_share", high=MAX_COVARIATE_MISSING)
     return [there] if asked.spec.source.covariates else []
+
+
+def _compare(kind: str, limit: float, asked: Asked) -> Expectations:
+    """Expect something of the table beside the last accepted one, if there is one."""
+    return [own(kind, limit)] if asked.compared else []
 
 
 RULES: tuple[Rule, ...] = (
@@ -151,7 +159,7 @@ RULES: tuple[Rule, ...] = (
         severity="critical",
         on="series",
         needs=lambda a: f"timestamps on the grid of freq {a.spec.source.freq}",
-        expects=lambda _: [between("off_grid", high=0)],
+        expects=lambda _: [own("expect_series_step_to_be_regular")],
         finds=lambda bad: f"{bad['off_grid'].sum():,} rows between the steps",
         cure="correct source.freq or bring the rows to the grid",
     ),
@@ -199,7 +207,7 @@ RULES: tuple[Rule, ...] = (
         severity="warning",
         on="series",
         needs=lambda _: "in every series a row at the newest step",
-        expects=lambda _: [between("behind", high=0)],
+        expects=lambda _: [own("expect_series_to_be_current")],
         finds=lambda bad: f"series that end up to {bad['behind'].max():,} steps early",
         cure="see whether they have ended",
     ),
@@ -211,5 +219,71 @@ RULES: tuple[Rule, ...] = (
         expects=lambda _: [between("unsorted", high=0)],
         finds=lambda bad: f"{bad['unsorted'].sum():,} rows that belong above the one before",
         cure="ingest the table again",
+    ),
+    Rule(
+        name="flat",
+        severity="warning",
+        on="series",
+        needs=lambda a: (
+            f"no stretch of one equal target longer than {a.spec.quality.max_flat} rows"
+            " (quality.max_flat)"
+        ),
+        expects=lambda a: [own("expect_series_not_to_be_flat", a.spec.quality.max_flat)],
+        finds=lambda bad: f"stretches of up to {bad['flat'].max():,} equal targets",
+        cure="see whether the meter was stuck",
+    ),
+    Rule(
+        name="outliers",
+        severity="warning",
+        on="series",
+        needs=lambda a: (
+            f"at most {a.spec.quality.max_outliers:.1%} of a series' targets beyond 5 robust"
+            " spreads of its median (quality.max_outliers)"
+        ),
+        expects=lambda a: [own("expect_series_to_have_few_outliers", a.spec.quality.max_outliers)],
+        finds=lambda bad: f"up to {bad['outliers'].max():.1%} of a series' targets far out",
+        cure="see whether they are true, or set quality.minimum and quality.maximum",
+    ),
+    Rule(
+        name="level",
+        severity="warning",
+        on="series",
+        needs=lambda a: (
+            f"series whose level moved by at most {a.spec.quality.max_level_shift:g} standard"
+            " deviations since the last accepted table (quality.max_level_shift)"
+        ),
+        expects=lambda a: _compare(
+            "expect_series_level_not_to_shift", a.spec.quality.max_level_shift, a
+        ),
+        finds=lambda bad: f"levels moved by up to {bad['level_shift'].max():.3g} deviations",
+        cure="see whether the unit or the meter was changed",
+    ),
+    Rule(
+        name="drift",
+        severity="warning",
+        on="table",
+        needs=lambda a: (
+            "targets distributed as in the last accepted table, up to an index of"
+            f" {a.spec.quality.max_drift:g} (quality.max_drift)"
+        ),
+        expects=lambda a: _compare("expect_table_target_not_to_drift", a.spec.quality.max_drift, a),
+        finds=lambda row: f"a population stability index of {row['drift'].iloc[0]:.3g}",
+        cure="see what changed, and watch the champion's scores",
+    ),
+    Rule(
+        name="as_many_series",
+        severity="warning",
+        on="table",
+        needs=lambda a: (
+            f"as many series as the last accepted table, {a.spec.quality.max_series_change:.0%}"
+            " more or fewer (quality.max_series_change)"
+        ),
+        expects=lambda a: _compare(
+            "expect_table_series_to_be_as_many", a.spec.quality.max_series_change, a
+        ),
+        finds=lambda row: (
+            f"{row['series'].iloc[0]:,} series where there were {row['series_before'].iloc[0]:,.0f}"
+        ),
+        cure="see whether a source is missing or doubled",
     ),
 )

@@ -12,7 +12,7 @@ from tasks.caching import cached
 from tasks.child import run_in_child
 
 
-@task(name="forecast", **cached("source", "window", "output", "features", "forecast"))
+@task(name="forecast", **cached("source", "grid", "window", "output", "features", "forecast"))
 def forecast(judged: ValidatedTableRef, serving: ServingRef, spec: PipelineSpec) -> ForecastRef:
     """Publish the forecast of one cutoff. Idempotent: equal inputs give equal bytes."""
     job = ForecastJob(

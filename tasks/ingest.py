@@ -13,7 +13,10 @@ from seqmodel.table.ingesting import ingest_table
 from tasks.caching import cached
 
 
-@task(name="ingest", **cached("source", "quality", "window.horizon", ignore=("run",)))
+@task(
+    name="ingest",
+    **cached("source", "grid.resample", "quality", "window.horizon", ignore=("run",)),
+)
 def ingest(run: RunRef, as_of: datetime, source: SourceRef, spec: PipelineSpec) -> TableRef:
     """Read, clean, sort and account for every row. Idempotent: equal rows, equal fingerprint."""
     return ingest_table(Store.from_environment(), run, as_of, source, spec)

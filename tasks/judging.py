@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,55 +14,71 @@ from seqmodel.errors import SourceError, SpecError
 from seqmodel.grid import Grid, to_microseconds
 from seqmodel.specs import PipelineSpec
 from seqmodel.table.columns import describe_columns
-from seqmodel.table.profile import profile_table
+from seqmodel.table.drift import Reference, measure_drift, measure_shift, read_reference
+from seqmodel.table.profile import Profile, measure_table
 from seqmodel.table.quality import Outcome, RuleResult, Verdict
+from tasks.asking import ask, open_context, read_error
+from tasks.declared import read_rules
 from tasks.expectations import RULES
+from tasks.rowwise import judge_rows
 from tasks.rules import Asked, On, Rule
 
 #: Series or columns kept with a result, and named in a sentence.
 EXAMPLES, NAMED = 5, 3
 #: Column that says which row of a frame is meant.
 NAMES: dict[On, str] = {"columns": "column", "series": "series_id"}
-#: Great Expectations keeps its current project in a global.
-ONE_AT_A_TIME = threading.Lock()
 
 Frames = Mapping[On, pd.DataFrame]
 
 
-def judge(table: Path, spec: PipelineSpec, as_of: datetime) -> Verdict:
+def judge(
+    table: Path, spec: PipelineSpec, as_of: datetime, reference: Path | None = None
+) -> Verdict:
     """Judge a canonical table by all rules.
 
     Args:
         table: folder of `part-*.parquet`.
         spec: the pipeline it is for.
         as_of: the moment the run pretends to be at, with its time zone.
+        reference: profile (or folder) of the last accepted table; without one, nothing is compared.
 
     Returns:
-        One result for each rule, in the order of `RULES`; `Verdict.stops` says whether the table is
-        refused.
+        One result for each rule: those of `RULES`, then those of `spec.quality.rules`;
+        `Verdict.stops` says whether the table is refused.
 
     Raises:
         SourceError: if there is no part, or one is not Parquet.
-        SpecError: if `as_of` has no time zone.
+        SpecError: if `as_of` has no time zone, or a declared rule cannot be.
     """
+    return measure_and_judge(table, spec, as_of, reference)[0]
+
+
+def measure_and_judge(
+    table: Path, spec: PipelineSpec, as_of: datetime, reference: Path | None = None
+) -> tuple[Verdict, Profile | None]:
+    """Judge a canonical table as `judge` does; return the profile too, if it could be made."""
     if as_of.tzinfo is None:
         raise SpecError(
             f"found as_of {as_of.isoformat()} without a time zone, needed one; append +00:00"
         )
-    asked = Asked(spec, as_of)
+    declared, on_rows = read_rules(spec)
+    before = None if reference is None else read_reference(reference, spec.source)
+    asked = Asked(spec, as_of, compared=before is not None)
+    rules = (*RULES, *declared)
     columns = describe_columns(table, spec.source).assign(missing_share=np.nan)
     frames: dict[On, pd.DataFrame] = {"columns": columns}
-    obstacle = ""
+    obstacle, profile = "", None
     try:
-        profile = profile_table(table, spec.source)
+        profile = measure_table(table, spec.source)
     except SourceError as error:
         # The columns can still be judged, and tell why the rows cannot.
         obstacle = str(error)
     else:
-        frames = _summarise(profile, columns, asked)
-    answers = _ask(frames, asked)
-    rules = (_translate(rule, asked, frames, answers.get(rule.name, obstacle)) for rule in RULES)
-    return Verdict(table=table.name, rules=tuple(rules))
+        frames = _summarise(profile, before, columns, asked)
+    answers = _ask(rules, frames, asked)
+    found = [_translate(rule, asked, frames, answers.get(rule.name, obstacle)) for rule in rules]
+    results = (*found, *judge_rows(table, on_rows))
+    return Verdict(table=table.name, rules=results), profile
 
 
 def explain(verdict: Verdict) -> str:
@@ -88,39 +101,50 @@ def _name(result: RuleResult) -> str:
 
 
 def _summarise(
-    profile: pd.DataFrame, columns: pd.DataFrame, asked: Asked
+    profile: Profile, before: Reference | None, columns: pd.DataFrame, asked: Asked
 ) -> dict[On, pd.DataFrame]:
     """Return the frames that the rules look at."""
-    grid = Grid(asked.spec.source.freq)
-    for name in asked.spec.source.covariates:
-        share = profile[f"{name}__missing"].sum() / max(profile["rows"].sum(), 1)
+    source, series = asked.spec.source, profile.series
+    for name in source.covariates:
+        share = series[f"{name}__missing"].sum() / max(series["rows"].sum(), 1)
         columns.loc[columns["column"] == name, "missing_share"] = share
-    table: dict[str, Any] = {"series": len(profile), "longest": np.nan, "longest_series": "none"}
+    table: dict[str, Any] = {"series": len(series), "longest": np.nan, "longest_series": "none"}
     table |= {"newest": pd.NaT, "age": np.nan}
-    if profile["last"].notna().any():
-        longest = profile.iloc[int(profile["steps"].to_numpy().argmax())]
-        newest = profile["last"].max()
+    table |= {"drift": np.nan, "series_change": np.nan, "series_before": np.nan}
+    if series["last"].notna().any():
+        longest = series.iloc[int(series["steps"].to_numpy().argmax())]
+        newest = series["last"].max()
         now = np.array([to_microseconds(asked.as_of), to_microseconds(newest)])
-        number, last = grid.number(now)
+        number, last = Grid(source.freq).number(now)
         # Counted from the end of the newest step: it could not have been there earlier.
         table |= {"newest": newest, "age": float(number - last - 1)}
         table |= {"longest": longest["steps"], "longest_series": longest["series_id"]}
-    return {"columns": columns, "series": profile, "table": pd.DataFrame([table])}
+    shift: pd.Series | float = np.nan
+    if before is not None:
+        shift = measure_shift(series, before, source.season)
+        table["drift"] = measure_drift(profile, before)
+        table["series_before"] = len(before.series)
+        table["series_change"] = abs(len(series) / max(len(before.series), 1) - 1)
+    return {
+        "columns": columns,
+        "series": series.assign(level_shift=shift),
+        "table": pd.DataFrame([table]),
+    }
 
 
-def _ask(frames: Frames, asked: Asked) -> dict[str, list[Any] | str]:
+def _ask(rules: Iterable[Rule], frames: Frames, asked: Asked) -> dict[str, list[Any] | str]:
     """Return what Great Expectations says on each rule, or why a rule could not be asked."""
     answers: dict[str, list[Any] | str] = {}
-    with _open_context() as source:
+    with open_context() as context:
         for on, frame in frames.items():
             expectations = []
-            for rule in (rule for rule in RULES if rule.on == on):
+            for rule in (rule for rule in rules if rule.on == on):
                 try:
                     expectations += _expect(rule, asked)
                     answers[rule.name] = []
                 except Exception as error:  # noqa: BLE001 - one broken rule must not hide the rest
                     answers[rule.name] = f"{type(error).__name__}: {error}"
-            for result in _validate(source, on, frame, expectations):
+            for result in ask(context, frame, expectations, "COMPLETE"):
                 answers[result.expectation_config.meta["rule"]].append(result)  # type: ignore[union-attr]
     return answers
 
@@ -129,39 +153,6 @@ def _expect(rule: Rule, asked: Asked) -> list[Any]:
     # The results come in another order: each carries the name of its rule.
     marks = {"meta": {"rule": rule.name}, "severity": rule.severity}
     return [expectation.copy(update=marks) for expectation in rule.expects(asked)]
-
-
-def _validate(source: Any, on: On, frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
-    from great_expectations import ExpectationSuite
-
-    asset = source.add_dataframe_asset(on)
-    batch = asset.add_batch_definition_whole_dataframe(on).get_batch({"dataframe": frame})
-    suite = ExpectationSuite(name=on, expectations=expectations)
-    # COMPLETE lists every position; asking for names as well takes 50 times as long.
-    results: list[Any] = batch.validate(suite, result_format="COMPLETE").results
-    return results
-
-
-@contextmanager
-def _open_context() -> Iterator[Any]:
-    """Open a data source in a context of its own: a shared one would keep every frame."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    logger, silence = logging.getLogger("great_expectations"), logging.NullHandler()
-    with ONE_AT_A_TIME:
-        # What it has to say comes back in its results. Its modules set levels of their own, so
-        # that only the way out can be closed.
-        logger.addHandler(silence)
-        propagate, logger.propagate = logger.propagate, False
-        try:
-            context = gx.get_context(mode="ephemeral")
-            context.variables.progress_bars = ProgressBarsConfig(globally=False)
-            context.enable_analytics(enable=False)
-            yield context.data_sources.add_pandas("frames")
-        finally:
-            logger.propagate = propagate
-            logger.removeHandler(silence)
 
 
 def _translate(rule: Rule, asked: Asked, frames: Frames, answer: list[Any] | str) -> RuleResult:
@@ -173,7 +164,7 @@ def _translate(rule: Rule, asked: Asked, frames: Frames, answer: list[Any] | str
         found = answer
     elif not answer:
         outcome, found = "passed", "nothing to check"
-    elif errors := [message for result in answer if (message := _read_error(result))]:
+    elif errors := [message for result in answer if (message := read_error(result))]:
         found = errors[0]
     else:
         frame = frames[rule.on]
@@ -227,12 +218,3 @@ def _find_bad(answer: list[Any], frame: pd.DataFrame) -> list[int]:
     every = list(range(len(frame)))
     found = (r.result.get("unexpected_index_list", [] if r.success else every) for r in answer)
     return sorted({position for positions in found for position in positions})
-
-
-def _read_error(result: Any) -> str:
-    """Return why an expectation could not be evaluated; nothing if it could."""
-    info = result.to_json_dict()["exception_info"]
-    # One metric that fails is reported flat, several below their ids.
-    infos = [info] if "raised_exception" in info else list(info.values())
-    messages = [one["exception_message"] for one in infos if one["raised_exception"]]
-    return str(messages[0]).strip().splitlines()[0] if messages else ""

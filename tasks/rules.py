@@ -24,10 +24,11 @@ Expectations = list[Any]
 @final
 @dataclass(frozen=True)
 class Asked:
-    """What a table is judged for: a pipeline, at a moment."""
+    """What a table is judged for: a pipeline, at a moment, beside an earlier table or not."""
 
     spec: PipelineSpec
     as_of: datetime
+    compared: bool = False
 
     @property
     def reserve(self) -> int:
@@ -92,6 +93,15 @@ def between(column: str, low: Any = None, high: Any = None, *, mostly: float = 1
     return ExpectColumnValuesToBeBetween(
         column=column, min_value=low, max_value=high, mostly=mostly
     )
+
+
+def own(kind: str, limit: float | None = None) -> Any:
+    """Expect what one of the project's own expectations says, by its registered name."""
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    import tasks.custom_expectations  # noqa: F401 - registers them
+
+    return get_expectation_impl(kind)(**({} if limit is None else {"max_value": limit}))
 
 
 def present(column: str) -> Any:

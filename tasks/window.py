@@ -11,7 +11,7 @@ from seqmodel.windowing import make_windows
 from tasks.caching import cached
 
 
-@task(name="window", **cached("source", "window", "features", "train.holdout", "backtest"))
+@task(name="window", **cached("source", "grid", "window", "features", "train.holdout", "backtest"))
 def window(judged: ValidatedTableRef, spec: PipelineSpec) -> WindowsRef:
     """Encode the rows and index the windows. Idempotent: equal rows, equal fingerprint."""
     return make_windows(Store.from_environment(), judged, spec)

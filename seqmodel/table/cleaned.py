@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,7 +22,13 @@ from seqmodel.store.store import Store
 from seqmodel.table.cleaning import canonical_schema, clean_batch
 from seqmodel.table.merging import plain_schema
 from seqmodel.table.quarantine import set_aside
-from seqmodel.table.reading import check_columns, check_kinds, open_file, read_batches
+from seqmodel.table.reading import (
+    check_columns,
+    check_kinds,
+    observe_schema,
+    open_file,
+    read_batches,
+)
 
 log = logging.getLogger(__name__)
 #: When a row set aside was observed, beside its original columns (microseconds UTC, or null).
@@ -32,10 +37,7 @@ MOMENT = "__moment"
 
 def read_schema(source: SourceRef, spec: SourceSpec) -> pa.Schema:
     """Return the canonical columns of a source."""
-    path = Path(source.files[0].uri)
-    with open_file(path) as file:
-        check_columns(path, file.schema_arrow, spec)
-        return canonical_schema(spec, file.schema_arrow)
+    return canonical_schema(spec, observe_schema([stamp.uri for stamp in source.files], spec))
 
 
 def clean_source(
@@ -91,14 +93,14 @@ def clean_file(folder: Path, stamp: FileStamp, schema: pa.Schema, spec: Pipeline
     Raises:
         SourceError: if it is not the file that was looked at.
     """
-    path, row = Path(stamp.uri), 0
+    path, row = stamp.uri, 0
     with open_file(path) as file:
         check_columns(path, file.schema_arrow, spec.source)
         check_kinds(path, file.schema_arrow, schema, spec.source)
     with CleanedWriter(folder, plain_schema(schema)) as writer:
         for batch in read_batches(path):
             cleaned = clean_batch(batch, schema, spec.source, spec.quality)
-            origin = pa.array(np.arange(row, row + batch.num_rows, dtype=np.int64))
+            origin = pa.array(row + cleaned.numbers)
             row += batch.num_rows
             sound = pa.RecordBatch.from_arrays(
                 [*cleaned.rows.columns, origin], schema=plain_schema(schema)
@@ -106,7 +108,7 @@ def clean_file(folder: Path, stamp: FileStamp, schema: pa.Schema, spec: Pipeline
             broken = cleaned.reasons.is_valid()
             if pc.any(broken).as_py():
                 moments = cleaned.rows["timestamp"].cast(pa.int64())
-                aside = set_aside(batch, cleaned.reasons, stamp.uri, origin)
+                aside = set_aside(cleaned.found, cleaned.reasons, stamp.uri, origin)
                 writer.set_aside(aside.append_column(MOMENT, moments).filter(broken))
                 sound = sound.filter(pc.invert(broken))
             writer.add(sound)

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from seqmodel.errors import DataError
 from seqmodel.grid import Grid, to_datetime
+from seqmodel.resampling import Resampler
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.cleaned import SOUND
 from seqmodel.store.refs import Ledger, RunRef, SourceRef, TableRef
@@ -37,7 +38,7 @@ from seqmodel.table.cleaned import clean_source, read_aside, read_schema, split_
 from seqmodel.table.ledger import Tally, sum_ledgers, write_ledger
 from seqmodel.table.merging import Merger
 from seqmodel.table.quarantine import unite
-from seqmodel.table.sorting import Resolver
+from seqmodel.table.resolving import Resolver
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,11 @@ class _Borders:
         grid = Grid(spec.source.freq)
         last = grid.last_complete(as_of)
         number = grid.number(np.array([last], dtype=np.int64))
-        return cls(last, int(grid.moment(number + spec.window.horizon)[0]))
+        reach = number + spec.window.horizon
+        if spec.grid.resample:
+            # A finer row counts once the whole step that it belongs to is over.
+            return cls(int(grid.end(number)[0]) - 1, int(grid.end(reach)[0]) - 1)
+        return cls(last, int(grid.moment(reach)[0]))
 
 
 @final
@@ -118,6 +123,8 @@ def ingest_table(
             tally = Tally([stamp.uri for stamp in source.files])
             asides = _count_rows(tally, merger, files, borders.last)
             rows = resolver.resolve(merger.read(borders.last))
+            if spec.grid.resample:
+                rows = Resampler(spec.source, spec.grid.resample).resample(rows)
             write_parts(folder, schema, extent.follow(rows))
             future = write_future(folder, _take_future(merger, borders, spec))
         ledgers = tally.balance(resolver.kept, resolver.dropped)
@@ -175,7 +182,11 @@ def _take_future(merger: Merger, borders: _Borders, spec: PipelineSpec) -> pa.Ta
         return None
     ordered = rows.append_column("__order", pa.array(np.arange(rows.num_rows)))
     newest = ordered.group_by(keys).aggregate([("__order", "max")])["__order_max"]
-    return rows.take(newest).sort_by([(key, "ascending") for key in keys])
+    rows = rows.take(newest).sort_by([(key, "ascending") for key in keys])
+    if spec.grid.resample:
+        steps = Resampler(spec.source, spec.grid.resample).resample(iter(rows.to_batches()))
+        rows = pa.Table.from_batches(steps, schema=rows.schema)
+    return rows
 
 
 def _refuse_broken(

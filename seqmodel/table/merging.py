@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from seqmodel.errors import DataError, StoreError
-from seqmodel.table.sorting import ORIGIN
+from seqmodel.table.resolving import ORIGIN
 
 MEMORY_LIMIT = "512MB"
 SORTED_ROWS = 65_536

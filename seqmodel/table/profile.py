@@ -5,72 +5,64 @@
       |<----------- steps ------------------------->|      behind: the steps from last to newest
                gap: steps between first and last without a row
 
-Columns are read by their place in the file, never by a name pasted into SQL: neither a column nor
-a series can be called something that changes the query.
+The table is sorted, so one pass over its batches suffices. One that is not, which only a fault
+can bring about, is sorted on disk and then counted in the same way.
 """
 
 from __future__ import annotations
 
-import tempfile
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from glob import escape
+from dataclasses import dataclass
 from pathlib import Path
 from traceback import clear_frames
+from typing import final
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from seqmodel.errors import SourceError
 from seqmodel.grid import Grid
 from seqmodel.specs import SourceSpec
-from seqmodel.table.columns import find_parts, read_names
+from seqmodel.table.spread import Spread
+from seqmodel.table.stream import count_unsorted, stream_rows, stream_sorted
+from seqmodel.table.tally import (
+    Clock,
+    Cutter,
+    Disorder,
+    Floats,
+    Integers,
+    Runs,
+    count_nulls,
+    join,
+    total,
+)
+from seqmodel.table.targets import Scale
 
-MEMORY_LIMIT = "512MB"
-THREADS = 2
+#: Columns of a profile that every table has, in order.
+FIGURES = (
+    *("series_id", "rows", "missing_timestamps", "first", "last"),
+    *("duplicates", "off_grid", "unsorted", "steps", "behind", "gaps", "longest_gap"),
+    *("missing_target", "missing_share", "targets", "non_finite", "min", "max", "mean", "std"),
+    *("zeros", "zero_share", "flat", "outliers"),
+)
+COUNTS = ("duplicates", "off_grid", "unsorted", "steps", "behind", "gaps", "longest_gap")
 
-#: Figures of a series that need no order of rows, by name.
-TOTALS = {
-    "rows": "count(*)",
-    "missing_timestamps": "count(*) - count(t)",
-    "nulls": "count(*) - count(y)",
-    "non_finite": "count(*) FILTER (NOT isfinite(y))",
-    "min": "min(y) FILTER (isfinite(y))",
-    "max": "max(y) FILTER (isfinite(y))",
-    "mean": "avg(y) FILTER (isfinite(y))",
-    # Squares beyond 1e300 would overflow, and DuckDB then gives up on the whole query.
-    "std": "stddev_pop(y) FILTER (abs(y) < 1e150)",
-    "zeros": "count(*) FILTER (y = 0)",
-}
 
-#: Figures that follow from the row before; n is the number of the step, p... the row before.
-NEIGHBOURS = """
-    WITH timed AS (SELECT s, epoch_us(t) AS t FROM canonical WHERE t IS NOT NULL),
-    pairs AS (SELECT s, t, lag(s) OVER {order} AS ps, lag(t) OVER {order} AS pt FROM timed),
-    marked AS (SELECT *, pt IS NULL OR s IS DISTINCT FROM ps AS fresh FROM pairs),
-    steps AS ({steps})
-    SELECT s AS series_id, min(t) AS first, max(t) AS last,
-        min(n) AS first_step, max(n) AS last_step,
-        count(*) - count(*) FILTER (fresh OR t <> pt) AS duplicates,
-        count(*) FILTER (NOT on_grid) AS off_grid,
-        count(*) FILTER (fresh OR n <> pn) AS filled,
-        greatest(coalesce(max(n - pn - 1) FILTER (NOT fresh), 0), 0) AS longest_gap,
-        count(*) FILTER (s < ps OR (NOT fresh AND t < pt)) AS unsorted
-    FROM steps GROUP BY s
-"""
-AS_STORED, BY_TIME = "()", "(PARTITION BY s ORDER BY t)"
+@final
+@dataclass(frozen=True)
+class Profile:
+    """What a table looks like.
 
-# DuckDB divides towards zero: the remainder is made positive first, for moments before 1970.
-FIXED_STEPS = """
-    SELECT *, (t % $step + $step) % $step = 0 AS on_grid,
-        (t - (t % $step + $step) % $step) // $step AS n,
-        (pt - (pt % $step + $step) % $step) // $step AS pn FROM marked
-"""
-CALENDAR_STEPS = """
-    SELECT marked.*, here.on_grid, here.n, before.n AS pn FROM marked
-    JOIN moments AS here ON here.t = marked.t LEFT JOIN moments AS before ON before.t = marked.pt
-"""
+    Attributes:
+        series: one row for each series, see `profile_table`.
+        sample: finite targets, an even share of the table's, at most 131,072.
+    """
+
+    series: pd.DataFrame
+    sample: Floats
 
 
 def profile_table(folder: Path, source: SourceSpec) -> pd.DataFrame:
@@ -85,104 +77,128 @@ def profile_table(folder: Path, source: SourceSpec) -> pd.DataFrame:
         repeat a timestamp); `off_grid` (rows); `unsorted` (rows that come before the row above);
         `steps` (first to the table's newest, inclusive); `behind` (steps from last to newest);
         `gaps`, `longest_gap` (steps without a row between first and last); `missing_target` (null
-        targets and gaps) and `missing_share` (of the steps first to last); `min`, `max`, `mean`,
-        `std` (finite targets); `zeros`; `non_finite`; `<covariate>__missing` (rows).
+        targets and gaps) and `missing_share` (of the steps first to last); `targets` (finite ones)
+        and `non_finite`; `min`, `max`, `mean`, `std`, `zeros` and `zero_share` (of finite ones);
+        `flat` (rows of the longest stretch of one equal finite target); `outliers` (share of the
+        finite targets beyond 5 robust spreads); `<covariate>__missing` (rows).
 
     Raises:
         SourceError: if there is no part, a column is missing, or the rows cannot be read.
     """
+    return measure_table(folder, source).series
+
+
+def measure_table(folder: Path, source: SourceSpec) -> Profile:
+    """Return one row for each series of a canonical table, and a sample of its targets.
+
+    Args:
+        folder: the table's folder of `part-*.parquet`.
+        source: which covariates the table has, and its step.
+
+    Raises:
+        SourceError: if there is no part, a column is missing, or the rows cannot be read.
+    """
+    unsorted: Counter[str | None] = Counter()
     try:
-        totals, neighbours = _measure(folder, source)
-    except duckdb.Error as error:
+        try:
+            tally = Tally(source, strict=True).count(stream_rows(folder, source))
+        except Disorder:
+            unsorted = count_unsorted(stream_rows(folder, source))
+            tally = Tally(source, strict=False).count(stream_sorted(folder, source))
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
         # The frames hold the connection, and one that outlives the interpreter prints pages.
         clear_frames(error.__traceback__)
         raise SourceError(
             f"found rows of {folder} that cannot be profiled ({str(error).splitlines()[0]}), needed"
             " the canonical columns and types; ingest the table again"
         ) from error
-    return _finish(totals, neighbours, source)
+    return Profile(_finish(tally, unsorted, source), tally.spread.sample.values)
 
 
-def _measure(folder: Path, source: SourceSpec) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the figures that need no order of rows, and those that do."""
-    grid = Grid(source.freq)
-    with _open(folder, source) as duck:
-        totals = _sum_up(duck, source)
-        neighbours = _compare(duck, grid, AS_STORED)
-        # Streaming rows as they are stored is exact only where they are sorted.
-        unsorted = neighbours.set_index("series_id")["unsorted"]
-        if unsorted.any() or totals["series_id"].isna().any():
-            neighbours = _compare(duck, grid, BY_TIME)
-            neighbours["unsorted"] = neighbours["series_id"].map(unsorted)
-    return totals, neighbours
+@final
+class Tally:
+    """All counters of one pass.
+
+    Args:
+        source: which covariates the table has, and its step.
+        strict: raise `Disorder` at rows that are not sorted or lack series or time.
+    """
+
+    def __init__(self, source: SourceSpec, *, strict: bool) -> None:
+        self.cutter = Cutter(strict=strict)
+        self.clock, self.scale, self.spread = Clock(Grid(source.freq)), Scale(), Spread()
+        #: Counts of runs: of rows, of rows without timestamp, of nulls of each covariate.
+        names = ("rows", "missing_timestamps", *(f"{name}__missing" for name in source.covariates))
+        self.counts: dict[str, list[tuple[Integers, Integers]]] = {name: [] for name in names}
+        self._strict = strict
+
+    def count(self, batches: Iterator[pa.RecordBatch]) -> Tally:
+        """Count all rows.
+
+        Raises:
+            Disorder: if the rows are not sorted, or lack series or time.
+        """
+        for batch in batches:
+            if batch.num_rows:
+                self._add(self.cutter.cut(batch["series_id"]), batch)
+        return self
+
+    def _add(self, runs: Runs, batch: pa.RecordBatch) -> None:
+        self.counts["rows"].append((runs.series, runs.lengths))
+        moments = batch["timestamp"].cast(pa.int64())
+        if moments.null_count:
+            if self._strict:
+                raise Disorder
+            timed = moments.is_valid().to_numpy(zero_copy_only=False)
+            lost = count_nulls(runs, moments)
+            self.counts["missing_timestamps"].append((runs.series, lost))
+            self.clock.add(runs.keep(timed), moments.drop_null().to_numpy())
+        else:
+            self.clock.add(runs, moments.to_numpy())
+        column = batch["target"]
+        null = column.is_null().to_numpy(zero_copy_only=False)
+        targets = column.to_numpy(zero_copy_only=False)
+        self.scale.add(runs, targets, null)
+        finite = np.isfinite(targets)
+        if finite.all():
+            self.spread.add(runs, targets)
+        else:
+            self.spread.add(runs.keep(finite), targets[finite])
+        for name in batch.schema.names[3:]:
+            missing = count_nulls(runs, batch[name])
+            self.counts[f"{name}__missing"].append((runs.series, missing))
 
 
-@contextmanager
-def _open(folder: Path, source: SourceSpec) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection with the view `canonical`: s, t, y and the covariates c0, c1, ..."""
-    alias = {"series_id": "s", "timestamp": "t", "target": "y"}
-    alias |= {name: f"c{i}" for i, name in enumerate(source.covariates)}
-    names = read_names(folder, source)
-    listed = ", ".join(alias.get(name, f"other{i}") for i, name in enumerate(names))
-    # DuckDB expands wildcards in file names, and without word would read `a=1` as a column.
-    files = [escape(str(part)) for part in find_parts(folder)]
-    limits: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY_LIMIT,
-        "threads": THREADS,
-    }
-    with (
-        tempfile.TemporaryDirectory(prefix="profile-") as spill,
-        duckdb.connect(config=limits) as duck,
-    ):
-        duck.execute("SET temp_directory = ?", [spill])
-        duck.execute("SET TimeZone = 'UTC'")
-        duck.read_parquet(files, hive_partitioning=False).create_view("stored")
-        duck.execute(f"CREATE TEMP VIEW canonical AS SELECT * FROM stored AS t({listed})")  # noqa: S608 - our own aliases
-        yield duck
-
-
-def _sum_up(duck: duckdb.DuckDBPyConnection, source: SourceSpec) -> pd.DataFrame:
-    """Return the figures that need no order of rows."""
-    figures = [
-        *TOTALS.values(),
-        *(f"count(*) - count(c{i})" for i in range(len(source.covariates))),
-    ]
-    found = duck.execute(f"SELECT s, {', '.join(figures)} FROM canonical GROUP BY s").df()  # noqa: S608 - our own figures
-    # Named here and not in SQL, where `Rain` and `rain` would be one column.
-    found.columns = ["series_id", *TOTALS, *(f"{name}__missing" for name in source.covariates)]
-    return found
-
-
-def _compare(duck: duckdb.DuckDBPyConnection, grid: Grid, order: str) -> pd.DataFrame:
-    """Return the figures that need the row before, and hang on the table's newest step."""
-    steps, values = FIXED_STEPS, {"step": grid.step}
-    if grid.step is None:
-        steps, values = CALENDAR_STEPS, {}
-        moments = duck.execute("SELECT DISTINCT epoch_us(t) AS t FROM canonical WHERE t NOTNULL")
-        t = moments.df()["t"].to_numpy(dtype=np.int64)
-        numbered = pd.DataFrame({"t": t, "n": grid.number(t), "on_grid": grid.holds(t)})
-        duck.register("moments", numbered)
-    return duck.execute(NEIGHBOURS.format(order=order, steps=steps), values).df()
-
-
-def _finish(totals: pd.DataFrame, neighbours: pd.DataFrame, source: SourceSpec) -> pd.DataFrame:
-    """Join both, and say in steps what is missing."""
-    found = totals.merge(neighbours, on="series_id", how="left").sort_values("series_id")
-    found["steps"] = neighbours["last_step"].max() - found["first_step"] + 1
-    found["behind"] = neighbours["last_step"].max() - found["last_step"]
+def _finish(tally: Tally, unsorted: Counter[str | None], source: SourceSpec) -> pd.DataFrame:
+    """Join the counters, and say in steps what is missing."""
+    series = len(tally.cutter.ids)
+    counts = {name: total(parts, series) for name, parts in tally.counts.items()}
+    found = pd.DataFrame(
+        {"series_id": pd.Series(tally.cutter.ids, dtype="str")}
+        | counts
+        | join(tally.clock.parts, Clock.WAYS, series)
+        | join(tally.scale.parts, Scale.WAYS, series)
+    )
+    found["unsorted"] = [unsorted[name] for name in tally.cutter.ids] if unsorted else 0
+    newest = found["last_step"].max()
+    found["steps"] = newest - found["first_step"] + 1
+    found["behind"] = newest - found["last_step"]
     span = found["steps"] - found["behind"]
     found["gaps"] = span - found["filled"]
     # A series without any timestamp has no steps.
-    counts = ["duplicates", "off_grid", "unsorted", "steps", "behind", "gaps", "longest_gap"]
-    found[counts] = found[counts].fillna(0).astype("int64")
+    found[list(COUNTS)] = found[list(COUNTS)].fillna(0).astype("int64")
+    whole = ["nulls", "non_finite", "targets", "zeros", "flat"]
+    found[whole] = found[whole].fillna(0).astype("int64")
     found["missing_target"] = found["nulls"] + found["gaps"]
     # Duplicates and rows off the grid can lack more targets than there are steps.
     found["missing_share"] = (found["missing_target"] / span).clip(upper=1.0)
+    some = found["targets"].where(found["targets"] > 0)
+    found["mean"], found["zero_share"] = found["sum"] / some, found["zeros"] / some
+    found["std"], found["outliers"] = tally.scale.spread(series), tally.spread.share(series)
+    for edge in ("min", "max"):
+        found[edge] = found[edge].where(some.notna())
     for edge in ("first", "last"):
         moments = pd.to_datetime(found[edge].astype("Int64"), unit="us", utc=True)
         found[edge] = moments.astype("datetime64[us, UTC]")
-    figures = [name for name in TOTALS if name not in ("rows", "missing_timestamps", "nulls")]
-    order = ["series_id", "rows", "missing_timestamps", "first", "last", *counts]
-    order += ["missing_target", "missing_share", *figures]
-    order += [f"{name}__missing" for name in source.covariates]
-    return found[order].reset_index(drop=True)
+    order = [*FIGURES, *(f"{name}__missing" for name in source.covariates)]
+    return found[order]

@@ -10,6 +10,22 @@ Severity = Literal["critical", "warning", "info"]
 Outcome = Literal["passed", "failed", "not evaluated"]
 
 
+class ExampleRow(BaseModel):
+    """A row that breaks a rule.
+
+    Attributes:
+        series_id: its series.
+        timestamp: its moment (UTC).
+        value: what the rule looked at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    series_id: str
+    timestamp: str
+    value: str
+
+
 class RuleResult(BaseModel):
     """What one quality rule found.
 
@@ -22,6 +38,7 @@ class RuleResult(BaseModel):
         bad: number of series (or rows) that break the rule.
         total: number of series (or rows) looked at.
         examples: at most five series (or columns) that break it.
+        rows: of a rule on rows, at most five that break it.
         needed: what the table must have, in a few words.
         cure: what to do when the rule does not pass.
     """
@@ -36,6 +53,7 @@ class RuleResult(BaseModel):
     bad: int = 0
     total: int = 0
     examples: tuple[str, ...] = ()
+    rows: tuple[ExampleRow, ...] = ()
     needed: str = ""
     cure: str = ""
 
@@ -58,3 +76,8 @@ class Verdict(BaseModel):
     def failed(self) -> tuple[RuleResult, ...]:
         """Rules of lesser severity that did not pass."""
         return tuple(r for r in self.rules if r.severity != "critical" and r.outcome != "passed")
+
+    @property
+    def passed(self) -> tuple[RuleResult, ...]:
+        """Rules that passed."""
+        return tuple(r for r in self.rules if r.outcome == "passed")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from seqmodel.errors import DataError, SpecError
 from seqmodel.grid import Grid, to_datetime, to_microseconds
 
-FREQS = ["15min", "h", "6h", "D", "2D", "W-MON", "MS", "ME", "QS", "B", "YS"]
+FREQS = ["15min", "h", "2h", "6h", "D", "2D", "W-MON", "W-SUN"]
+FREQS += ["MS", "ME", "BME", "SME", "QS", "QE", "B", "YS", "YE"]
 MOMENTS = st.datetimes(datetime(1705, 1, 1), datetime(2195, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
@@ -21,10 +22,10 @@ def as_array(*moments):
 
 @settings(deadline=None)
 @given(st.sampled_from(FREQS), MOMENTS)
-def test_step_that_holds_a_moment_begins_before_it_and_the_next_one_after(freq, moment):
+def test_step_that_holds_a_moment_begins_before_it_and_ends_after(freq, moment):
     grid, moments = Grid(freq), as_array(moment)
     number = grid.number(moments)
-    assert grid.moment(number) <= moments < grid.moment(number + 1)
+    assert grid.end(number - 1) <= moments < grid.end(number)
     assert grid.number(grid.moment(number)) == number
     assert grid.holds(grid.moment(number)).all()
     assert grid.holds(moments) == (grid.moment(number) == moments)
@@ -50,6 +51,18 @@ def test_neighbours_of_pandas_differ_by_one(freq):
         ("D", "2024-03-01T23:59", "2024-02-29"),
         ("MS", "2024-03-01T00:00", "2024-02-01"),
         ("MS", "2024-03-31T23:59", "2024-02-01"),
+        ("ME", "2024-03-30T23:59", "2024-02-29"),
+        ("ME", "2024-03-31T23:59", "2024-02-29"),
+        ("ME", "2024-04-01T00:00", "2024-03-31"),
+        ("QE", "2024-04-01T00:00", "2024-03-31"),
+        ("QE", "2024-03-31T12:00", "2023-12-31"),
+        ("YE", "2024-12-31T12:00", "2023-12-31"),
+        ("QS", "2024-03-31T12:00", "2023-10-01"),
+        ("QS", "2024-04-01T00:00", "2024-01-01"),
+        ("W-SUN", "2024-03-09T23:59", "2024-02-25"),
+        ("W-SUN", "2024-03-10T00:00", "2024-03-03"),
+        ("2h", "2024-03-05T03:59", "2024-03-05T00:00"),
+        ("B", "2024-03-10T12:00", "2024-03-07"),
         ("W-MON", "2024-03-10T23:59", "2024-02-26"),
         ("W-MON", "2024-03-11T00:00", "2024-03-04"),
         ("B", "2024-03-08T12:00", "2024-03-07"),
@@ -68,7 +81,7 @@ def test_next_step_after_the_last_complete_one_is_not_over(freq, as_of):
     grid = Grid(freq)
     number = grid.number(np.array([grid.last_complete(as_of)]))
     now = to_microseconds(as_of)
-    assert grid.moment(number + 1) <= now < grid.moment(number + 2)
+    assert grid.end(number) <= now < grid.end(number + 1)
 
 
 @settings(deadline=None)

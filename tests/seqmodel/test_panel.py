@@ -4,13 +4,28 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqmodel.calendar_features import choose_cycles, make_calendar
 from seqmodel.errors import DataError
+from seqmodel.features import Preprocessor
+from seqmodel.forecasting import arrange_rows
+from seqmodel.grid import Grid, to_datetime, to_microseconds
+from seqmodel.models.naive import predict_naive
 from seqmodel.panel import build_panel
-from seqmodel.specs import SourceSpec
+from seqmodel.specs import FeatureSpec, PipelineSpec, SourceSpec
+from seqmodel.store.refs import ValidatedTableRef
+from seqmodel.store.runs import name_run
+from seqmodel.store.store import Store
+from seqmodel.store.tables import publish_table
+from seqmodel.table.ingesting import ingest_table
+from seqmodel.table.quality import Verdict
+from seqmodel.table.reading import look_at
+from seqmodel.windowing import load_panel, make_windows
+from seqmodel.windows import index_cutoffs
 
 HOUR = 3_600_000_000
 SOURCE = SourceSpec(uri="x", past=("rain",), known=("price",), static=("city",))
@@ -157,3 +172,71 @@ def test_panel_speaks_of_the_moments_of_its_grid():
     panel = build(table(("a", 9, 1.0)), least=1)
     begun = datetime(1970, 1, 1, 9, tzinfo=UTC).timestamp() * 1e6
     assert panel.grid.moment(panel.number_of_row)[0] == begun
+
+
+#: freq, a step in the middle of the history, the moments of the two steps after the newest.
+CALENDARS = [
+    ("B", "2024-03-04", ["2024-03-29", "2024-04-01"]),
+    ("MS", "2023-12-01", ["2024-04-01", "2024-05-01"]),
+    ("ME", "2023-12-31", ["2024-04-30", "2024-05-31"]),
+    ("QS", "2021-01-01", ["2024-04-01", "2024-07-01"]),
+    ("QE", "2021-03-31", ["2024-06-30", "2024-09-30"]),
+    ("W-MON", "2024-02-05", ["2024-03-25", "2024-04-01"]),
+    ("W-SUN", "2024-02-04", ["2024-03-31", "2024-04-07"]),
+    ("2h", "2024-03-28T20:00", ["2024-03-29T10:00", "2024-03-29T12:00"]),
+    ("15min", "2024-03-29T10:15", ["2024-03-29T12:00", "2024-03-29T12:15"]),
+]
+
+
+@pytest.mark.parametrize(("freq", "middle", "wanted"), CALENDARS, ids=[c[0] for c in CALENDARS])
+def test_from_a_source_to_a_forecast_every_calendar_keeps_its_steps(tmp_path, freq, middle, wanted):
+    grid, wanted = Grid(freq), [datetime.fromisoformat(w).replace(tzinfo=UTC) for w in wanted]
+    horizon = grid.number(np.array([to_microseconds(w) for w in wanted]))
+    count = 40
+    numbers = horizon[0] - count + np.arange(count + 2)
+    moments = [to_datetime(int(m)) for m in grid.moment(numbers)]
+    assert datetime.fromisoformat(middle).replace(tzinfo=UTC) in moments
+    # The source goes on after as_of, the moment at which the newest step of history is over.
+    as_of = to_datetime(int(grid.end(horizon[:1] - 1)[0]))
+    season, missing = 4, 17
+    rows = [(t, float(i % season), i / 10) for i, t in enumerate(moments) if i != missing]
+    panel, index, table, made = run_through(tmp_path, freq, season, rows, as_of)
+
+    assert (table.ledger.kept, table.ledger.after_as_of) == (count - 1, 2)
+    assert table.cutoff == moments[count - 1]
+    gaps = np.isnan(panel.values["target"][:count])
+    assert np.flatnonzero(gaps).tolist() == [missing]
+    np.testing.assert_allclose(panel.values["plan"][-2:], [4.0, 4.1])
+    assert made.train > 0
+    levels = (0.5,)
+    point = predict_naive(panel, index, 8, 2, season, levels, panel.cutoff)
+    found = arrange_rows(panel, index, point, levels, "baseline")
+    assert found["timestamp"].to_pylist() == wanted
+    assert found["q0.5"].to_pylist() == [count % season, (count + 1) % season]
+    calendar = make_calendar(grid.moment(numbers), choose_cycles(grid.step), None)
+    encoded = Preprocessor.fit(
+        panel, SourceSpec(uri="x", freq=freq, known=("plan",)), FeatureSpec(), panel.cutoff
+    ).encode(panel, until=panel.cutoff)
+    np.testing.assert_allclose(encoded.known[:, 1:], calendar, atol=1e-6)
+
+
+def run_through(root, freq, season, rows, as_of):
+    """Ingest, panel, windows of one series; the newest step is what `as_of` says."""
+    columns = dict(zip(("timestamp", "target", "plan"), zip(*rows, strict=True), strict=True))
+    path = root / "source.parquet"
+    pq.write_table(pa.table({"series_id": ["001"] * len(rows), **columns}), path)
+    spec = PipelineSpec.model_validate(
+        {
+            "name": "calendar",
+            "source": {"uri": str(path), "freq": freq, "known": ["plan"], "season_length": season},
+            "window": {"lookback": 8, "horizon": 2},
+            "backtest": {"cutoffs": 2, "step": 2},
+        }
+    )
+    store, source = Store(root / "root"), look_at(spec.source)
+    table = ingest_table(store, name_run(spec, as_of, source), as_of, source, spec)
+    publish_table(store, table)
+    judged = ValidatedTableRef(table=table, verdict=Verdict(table=table.fingerprint, rules=()))
+    panel = load_panel(store, table, spec, least=8)
+    index = index_cutoffs(panel.first, panel.offsets, 8, np.array([panel.cutoff]))
+    return panel, index, table, make_windows(store, judged, spec)

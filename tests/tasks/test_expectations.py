@@ -19,8 +19,16 @@ START = pd.Timestamp("2024-01-01", tz="UTC")
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=HOURS)
 SPEC = PipelineSpec(
     name="demand",
-    source=SourceSpec(uri="x", past=("rain",), known=("plan",), static=("site",)),
-    quality=QualitySpec(minimum=0, maximum=100, max_missing=0.2, max_bad_series=0.1, max_age=3),
+    source=SourceSpec(uri="x", past=("rain",), known=("plan",), static=("site",), season_length=6),
+    quality=QualitySpec(
+        minimum=0,
+        maximum=100,
+        max_missing=0.2,
+        max_bad_series=0.1,
+        max_age=3,
+        max_flat=20,
+        max_outliers=0.03,
+    ),
     window=WindowSpec(lookback=6, horizon=2),
     backtest=BacktestSpec(cutoffs=2, step=3),
 )
@@ -65,17 +73,37 @@ def swap_two_rows(table):
     return table.iloc[[0, 2, 1, *range(3, len(table))]]
 
 
+def shift_the_new_day(table):
+    """One of four series is up by 5 of its own deviations: too little to move the whole."""
+    newest = table["timestamp"] >= START + pd.Timedelta(hours=HOURS - 10)
+    table.loc[newest & (table["series_id"] == "b"), "target"] += 5
+    return table
+
+
+def squeeze(table):
+    """Every level stays where it was, the distribution does not."""
+    return table.assign(target=50 + (table["target"] - 50) / 10)
+
+
+def double_a_series(table):
+    return pd.concat([table, table[table["series_id"] == "d"].assign(series_id="e")])
+
+
 def as_whole_numbers(table):
     return table.assign(target=table["target"].astype("int64"))
 
 
 @dataclass
 class Plant:
-    """A defect, the hours that `as_of` moves for it, and the rules it cannot but break as well."""
+    """A defect, the hours that `as_of` moves for it, and the rules it cannot but break as well.
+
+    `compared` says that the table is judged beside its sound self of ten hours earlier.
+    """
 
     change: object = lambda table: table
     later: int = 0
     also: set[str] = field(default_factory=set)
+    compared: bool = False
 
 
 PLANTS = {
@@ -92,11 +120,24 @@ PLANTS = {
     "regular": Plant(put("timestamp", START + pd.Timedelta(hours=10, minutes=1), 10)),
     "long_enough": Plant(shorten, also={"all_long_enough"}),
     "all_long_enough": Plant(lambda table: table.drop(range(HOURS - LONG_ENOUGH + 1))),
-    "varied": Plant(put("target", 7.0, slice(0, HOURS - 1))),
+    "varied": Plant(put("target", 7.0, slice(0, HOURS - 1)), also={"flat"}),
     "covariates": Plant(put("rain", np.nan, slice(0, 2 * HOURS))),
     "current": Plant(lambda table: table.drop(HOURS - 1)),
     "sorted": Plant(swap_two_rows),
+    "flat": Plant(put("target", 50.5, slice(5, 25))),
+    "outliers": Plant(put("target", 70.0, [3, 17])),
+    "level": Plant(shift_the_new_day, compared=True),
+    "drift": Plant(squeeze, compared=True),
+    "as_many_series": Plant(double_a_series, compared=True),
 }
+
+
+def before(folder):
+    """The sound table as it was ten hours earlier."""
+    folder = folder / "before"
+    folder.mkdir()
+    table = sound_table()
+    return write(folder, table[table["timestamp"] < START + pd.Timedelta(hours=HOURS - 10)])
 
 
 def write(folder, table):
@@ -115,6 +156,12 @@ def test_a_sound_table_passes_every_rule(tmp_path):
     assert [result.rule for result in verdict.rules] == [rule.name for rule in RULES]
 
 
+def test_a_sound_table_passes_every_rule_beside_its_earlier_self(tmp_path):
+    verdict = judge(write(tmp_path, sound_table()), SPEC, AS_OF, before(tmp_path))
+    assert {result.outcome for result in verdict.rules} == {"passed"}
+    assert "nothing to check" not in {result.found for result in verdict.rules}
+
+
 def test_every_rule_has_a_planted_defect():
     assert set(PLANTS) == {rule.name for rule in RULES}
 
@@ -124,7 +171,8 @@ def test_a_planted_defect_breaks_its_rule_alone(tmp_path, rule):
     plant = PLANTS[rule.name]
     # from_pandas writes NaN as null.
     folder = write(tmp_path, plant.change(sound_table()))
-    verdict = judge(folder, SPEC, AS_OF + timedelta(hours=plant.later))
+    reference = before(tmp_path) if plant.compared else None
+    verdict = judge(folder, SPEC, AS_OF + timedelta(hours=plant.later), reference)
     assert failed(verdict) == {rule.name} | plant.also
     (result,) = [r for r in verdict.rules if r.rule == rule.name]
     assert result.bad >= 1
@@ -151,6 +199,9 @@ def test_no_rule_is_called_like_another(rule):
         ("long_enough", f"{LONG_ENOUGH - 1} steps long"),
         ("current", "up to 1 steps early"),
         ("columns", "int64 in place of double"),
+        ("flat", "up to 21 equal targets"),
+        ("outliers", "up to 5.0% of a series' targets"),
+        ("as_many_series", "5 series where there were 4"),
     ],
 )
 def test_what_is_found_is_the_figure_itself(tmp_path, plant, found):
@@ -159,7 +210,8 @@ def test_what_is_found_is_the_figure_itself(tmp_path, plant, found):
     if plant == "targets":
         spec = SPEC.model_copy(update={"quality": QualitySpec(max_missing=0.1)})
     folder = write(tmp_path, planted.change(sound_table()))
-    verdict = judge(folder, spec, AS_OF + timedelta(hours=planted.later))
+    reference = before(tmp_path) if planted.compared else None
+    verdict = judge(folder, spec, AS_OF + timedelta(hours=planted.later), reference)
     (result,) = [r for r in verdict.rules if r.rule == plant]
     assert found in result.found
 
@@ -178,6 +230,7 @@ def test_without_limits_and_covariates_there_is_nothing_to_check(tmp_path):
     verdict = judge(write(tmp_path, sound_table()), spec, AS_OF)
     found = {r.rule: (r.outcome, r.found) for r in verdict.rules}
     assert found["limits"] == found["covariates"] == ("passed", "nothing to check")
+    assert found["level"] == found["drift"] == ("passed", "nothing to check")
 
 
 def test_the_reserve_is_what_the_backtest_keeps():

@@ -11,7 +11,7 @@ import pytest
 from seqmodel.reporting.html import render_html
 from seqmodel.reporting.night import Fan, FileLedger, Night, StepRecord
 from seqmodel.store.refs import Ledger
-from seqmodel.table.quality import RuleResult, Verdict
+from seqmodel.table.quality import ExampleRow, RuleResult, Verdict
 
 AS_OF = datetime(2013, 12, 5, tzinfo=UTC)
 HOSTILE = '<script>alert("x")</script>'
@@ -317,6 +317,17 @@ def test_a_refused_night_shows_the_verdict_and_the_rule_that_stopped_it():
     assert [words for _, words in page.headings[1:]] == ["Data quality", "Ledger of rows", "Rules"]
     assert "✗ Problem: Refused: the targets are out of bounds." in page.text
     assert "1 critical not passed" in page.text
+
+
+def test_rows_that_break_a_rule_are_shown_escaped():
+    rule = RuleResult(
+        rule="r", says="Rows are so.", severity="warning", outcome="failed", found="1 of 2 rows",
+        bad=1, total=2,
+        rows=(ExampleRow(series_id=HOSTILE, timestamp="2024-01-01T00:00:00Z", value="-7.5"),),
+    )  # fmt: skip
+    text = render_html(build_night(quality=Verdict(table="t", rules=(rule,))))
+    assert HOSTILE not in text
+    assert "2024-01-01T00:00:00Z: -7.5" in Page(text).text
 
 
 def test_a_first_night_without_champion_or_baseline_has_no_skill():

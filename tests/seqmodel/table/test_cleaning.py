@@ -1,22 +1,18 @@
 """Whatever types the source has, the canonical ones come out, and what cannot is named."""
 
-import datetime as dt
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from seqmodel.specs import QualitySpec, SourceSpec
-from seqmodel.table.cleaning import canonical_schema, clean_batch, to_utc
+from seqmodel.table.cleaning import canonical_schema, clean_batch
 
 MOMENT = pa.timestamp("us", tz="UTC")
 
 
-def clean(quality=None, covariates=None, timezone=None, **columns):
+def clean(quality=None, covariates=None, source=None, **columns):
     n = len(next(iter((columns or covariates).values())))
     full = {
         "series_id": pa.array(["a"] * n),
@@ -26,7 +22,7 @@ def clean(quality=None, covariates=None, timezone=None, **columns):
         **columns,
     }
     batch = pa.record_batch(full)
-    source = SourceSpec(uri="x", past=tuple(covariates or ()), timezone=timezone)
+    source = SourceSpec(uri="x", past=tuple(covariates or ()), **(source or {}))
     schema = canonical_schema(source, batch.schema)
     return clean_batch(batch, schema, source, quality or QualitySpec())
 
@@ -94,47 +90,93 @@ def test_first_reason_stays():
     assert found.reasons.to_pylist() == ["series_id is null"]
 
 
-def test_hour_that_comes_twice_is_the_first_and_the_one_left_out_is_after_the_gap():
-    naive = pa.array([dt.datetime(2024, 3, 31, 2, 30), dt.datetime(2024, 10, 27, 2, 30)])  # noqa: DTZ001
-    found = to_utc(naive, "Europe/Berlin").to_pylist()
-    spring = dt.datetime(2024, 3, 31, 1, 0, tzinfo=dt.UTC)
-    autumn = dt.datetime(2024, 10, 27, 0, 30, tzinfo=dt.UTC)
-    assert found == [spring, autumn]
-
-
-def test_naive_moments_are_read_in_their_zone_and_aware_ones_are_not_moved():
-    naive = pa.array([dt.datetime(2024, 7, 1, 12)])  # noqa: DTZ001
-    aware = naive.cast(pa.timestamp("ns", tz="America/New_York"))
-    noon = dt.datetime(2024, 7, 1, 12, tzinfo=dt.UTC)
-    assert to_utc(naive, "Europe/Berlin").to_pylist() == [noon - dt.timedelta(hours=2)]
-    assert to_utc(aware, "Europe/Berlin").to_pylist() == [noon]
-
-
-def test_dates_are_days_of_utc_whatever_the_zone():
-    days = pa.array([dt.date(2024, 7, 1)])
-    midnight = [dt.datetime(2024, 7, 1, tzinfo=dt.UTC)]
-    for kind in (pa.date32(), pa.date64()):
-        assert to_utc(days.cast(kind), "Europe/Berlin").to_pylist() == midnight
-
-
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC"])
 def test_moment_that_microseconds_cannot_hold_is_set_aside_not_moved(unit, zone):
     raw = pa.array([0, 2**62 if unit != "ns" else 2**63 - 1, -(2**62) * 2 + 1, None])
-    found = clean(timestamp=raw.cast(pa.timestamp(unit, tz=zone)), timezone="UTC")
+    found = clean(timestamp=raw.cast(pa.timestamp(unit, tz=zone)), source={"timezone": "UTC"})
     reasons = found.reasons.to_pylist()
     assert reasons[0] is None
     assert all(r and "not between" in r for r in reasons[1:3])
     assert reasons[3] == "timestamp is null"
 
 
-@settings(deadline=None)
-@given(
-    st.lists(st.datetimes(dt.datetime(1701, 1, 1), dt.datetime(2199, 1, 1)), min_size=1),  # noqa: DTZ001
-    st.sampled_from(["Europe/Berlin", "UTC", "America/St_Johns", "Australia/Lord_Howe"]),
-)
-def test_moment_keeps_its_wall_clock_unless_spring_leaves_it_out(moments, zone):
-    back = to_utc(pa.array(moments, pa.timestamp("us")), zone).cast(pa.timestamp("us", tz=zone))
-    local = pc.local_timestamp(back).to_pylist()
-    for found, naive in zip(local, moments, strict=True):
-        assert found == naive or dt.timedelta(0) < found - naive <= dt.timedelta(hours=1)
+def test_several_id_columns_are_joined_and_one_null_part_sets_the_row_aside():
+    found = clean(
+        source={"series_id": ("store", "item"), "separator": "/"},
+        store=pa.array(["001", "a", None, "b"]),
+        item=pa.array([7, None, 8, 9]),
+    )
+    assert found.rows["series_id"].to_pylist() == ["001/7", None, None, "b/9"]
+    assert found.reasons.to_pylist() == [None, *["series_id is null"] * 2, None]
+
+
+def test_rows_that_a_policy_sets_aside_say_so_and_keep_their_moment():
+    naive = pa.array(["2024-10-27T02:30", "2024-03-31T02:30", "2024-07-01T02:30"])
+    found = clean(
+        source={
+            "timezone": "Europe/Berlin",
+            "ambiguous": "quarantine",
+            "nonexistent": "quarantine",
+        },
+        timestamp=naive.cast(pa.timestamp("us")),
+    )
+    said = ["timestamp is ambiguous in Europe/Berlin", "timestamp does not exist in Europe/Berlin"]
+    assert found.reasons.to_pylist() == [*said, None]
+    assert found.rows["timestamp"].null_count == 0
+
+
+def test_covariate_that_a_file_lacks_is_missing_throughout():
+    batch = pa.record_batch(
+        {
+            "series_id": pa.array(["a"]),
+            "timestamp": pa.array([0], MOMENT),
+            "target": pa.array([1.0]),
+        }
+    )
+    source = SourceSpec(uri="x", past=("rain",), known=("event",))
+    observed = pa.schema([("rain", pa.int8()), ("event", pa.string())])
+    found = clean_batch(batch, canonical_schema(source, observed), source, QualitySpec())
+    assert found.rows.to_pylist()[0] | {"timestamp": 0} == {
+        "series_id": "a",
+        "timestamp": 0,
+        "target": 1.0,
+        "rain": None,
+        "event": None,
+    }
+    assert found.reasons.null_count == 1
+
+
+def test_wide_rows_become_one_a_series_and_bad_cells_are_named_by_series_and_wide_row():
+    batch = pa.record_batch(
+        {
+            "timestamp": pa.array([0, None, 2], MOMENT),
+            "m1": pa.array([1, 2, 3]),
+            "note": pa.array(["x", "y", "z"]),
+            "rain": pa.array([0.1, 0.2, 0.3]),
+            "m2": pa.array([None, 5.0, np.inf]),
+        }
+    )
+    source = SourceSpec(uri="x", layout="wide", known=("rain",))
+    found = clean_batch(batch, canonical_schema(source, batch.schema), source, QualitySpec())
+    rows = found.rows.select(["series_id", "target", "rain"])
+    assert [tuple(row.values()) for row in rows.to_pylist()] == [
+        ("m1", 1.0, 0.1),
+        ("m1", 2.0, 0.2),
+        ("m1", 3.0, 0.3),
+        ("m2", None, 0.1),
+        ("m2", 5.0, 0.2),
+        ("m2", np.inf, 0.3),
+    ]
+    null = "timestamp is null"
+    assert found.reasons.to_pylist() == [None, null, None, None, null, "target is infinite"]
+    assert found.numbers.tolist() == [0, 1, 2, 0, 1, 2]
+    assert found.found.column_names == ["timestamp", "rain", "series_id", "target"]
+    assert found.found["target"].to_pylist() == rows["target"].to_pylist()
+
+
+def test_wide_batch_without_rows_is_empty():
+    batch = pa.record_batch({"timestamp": pa.array([], MOMENT), "m1": pa.array([], pa.int8())})
+    source = SourceSpec(uri="x", layout="wide")
+    found = clean_batch(batch, canonical_schema(source, batch.schema), source, QualitySpec())
+    assert (found.rows.num_rows, found.found.num_rows, len(found.numbers)) == (0, 0, 0)

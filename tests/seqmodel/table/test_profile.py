@@ -10,11 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seqmodel.errors import SourceError
 from seqmodel.specs import SourceSpec
+from seqmodel.table import spread, stream
 from seqmodel.table.columns import describe_columns
 from seqmodel.table.profile import profile_table
 
@@ -47,6 +48,34 @@ def write(folder, rows, parts=1, schema=SCHEMA):
     return folder
 
 
+def longest_stretch(mine, in_order):
+    if not in_order:
+        mine = sorted(mine, key=lambda row: (row[1], *rank(row[2])))
+    longest = now = 0
+    before = None
+    for _, _, target, *_ in mine:
+        if target is None or not math.isfinite(target):
+            now, before = 0, None
+            continue
+        now = now + 1 if target == before else 1
+        before, longest = target, max(longest, now)
+    return longest
+
+
+def rank(target):
+    """As DuckDB sorts: numbers, then NaN, then null."""
+    nothing = target is None
+    return (nothing, not nothing and math.isnan(target), 0.0 if nothing else target)
+
+
+def share_far(finite):
+    if not finite:
+        return math.nan
+    off = np.abs(np.array(finite) - np.median(finite))
+    spread = 1.4826 * np.median(off)
+    return float(np.mean(off > 5 * spread)) if spread else 0.0
+
+
 def loop(rows, freq):
     """Figures of each series, by the slowest way that is plainly right."""
     grid = pd.date_range("1969-09-01", "1970-12-01", freq=freq, tz="UTC")
@@ -54,6 +83,7 @@ def loop(rows, freq):
     for t in {row[1] for row in rows}:
         number[t] = int(np.searchsorted(grid, t, side="right")) - 1
     newest = max(number.values())
+    in_order = [row[:2] for row in rows] == sorted(row[:2] for row in rows)
     found = {}
     for name in sorted({row[0] for row in rows}):
         mine = [row for row in rows if row[0] == name]
@@ -77,12 +107,16 @@ def loop(rows, freq):
             "longest_gap": max(gaps, default=0),
             "missing_target": missing,
             "missing_share": min(missing / span, 1.0),
+            "targets": len(finite),
             "non_finite": len(targets) - len(finite),
             "min": min(finite, default=math.nan),
             "max": max(finite, default=math.nan),
             "mean": np.mean(finite) if finite else math.nan,
             "std": np.std(finite) if finite else math.nan,
             "zeros": sum(y == 0 for y in finite),
+            "zero_share": sum(y == 0 for y in finite) / len(finite) if finite else math.nan,
+            "flat": longest_stretch(mine, in_order),
+            "outliers": share_far(finite),
             "Rain__missing": sum(row[3] is None for row in mine),
             "rain__missing": sum(row[4] is None for row in mine),
         }
@@ -123,9 +157,15 @@ def tables(draw):
     return freq, rows, draw(st.integers(1, min(3, len(rows))))
 
 
-@settings(max_examples=60, deadline=None)
-@given(tables())
-def test_every_figure_is_that_of_a_slow_loop(case):
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(tables(), st.sampled_from([1, 2, 5, 1000]))
+def test_every_figure_is_that_of_a_slow_loop_however_rows_are_cut_into_batches(
+    monkeypatch, case, cut
+):
+    monkeypatch.setattr(stream, "BATCH", cut)
+    monkeypatch.setattr(spread, "FEW", cut)
     freq, rows, parts = case
     with tempfile.TemporaryDirectory() as folder:
         found = profile_table(

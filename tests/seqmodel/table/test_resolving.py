@@ -1,9 +1,6 @@
-"""The sort is sorted, keeps one row a step, and leaves nothing behind."""
+"""One row a step stays, and the ledger knows which."""
 
 import itertools
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodel.errors import DataError, StoreError
-from seqmodel.table.sorting import ORIGIN, Resolver, Sorter
+from seqmodel.table.resolving import ORIGIN, Resolver
 
 SCHEMA = pa.schema(
     [
@@ -28,25 +25,6 @@ def batch(rows):
     columns = list(zip(*rows, strict=True)) or [[]] * len(FULL)
     arrays = [pa.array(c, f.type) for c, f in zip(columns, FULL, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=FULL)
-
-
-def test_half_a_million_rows_in_any_order_come_back_sorted(tmp_path):
-    series, steps = 50, 10_000
-    rng = np.random.default_rng(0)
-    order = rng.permutation(series * steps)
-    names = np.array([f"{i:03d}" for i in range(series)])
-    with Sorter(tmp_path, SCHEMA) as sorter:
-        for piece in np.array_split(order, 7):
-            columns = [
-                pa.array(names[piece // steps]),
-                pa.array(piece % steps, pa.int64()).cast(FULL.field("timestamp").type),
-                pa.array(piece.astype(float)),
-                pa.array(np.zeros(len(piece), np.int32)),
-                pa.array(piece),
-            ]
-            sorter.add(pa.RecordBatch.from_arrays(columns, schema=FULL))
-        found = pa.Table.from_batches(sorter.read())
-    assert np.array_equal(found["target"].to_numpy(), np.arange(series * steps))
 
 
 @pytest.mark.parametrize(
@@ -87,38 +65,47 @@ def test_one_row_a_step_stays_however_the_stream_is_cut(keys, cuts, policy):
     assert (resolver.kept + resolver.dropped).sum() == len(rows)
 
 
+def test_mean_leaves_one_row_with_the_means_of_numbers_and_the_last_text():
+    schema = pa.schema([*SCHEMA, pa.field("price", pa.float64()), pa.field("kind", pa.string())])
+    full = pa.schema([*schema, *ORIGIN])
+    rows = [
+        ("a", 0, 1.0, None, "x", 0, 0),
+        ("a", 0, 4.0, None, None, 0, 1),
+        ("a", 0, None, None, "z", 1, 0),
+        ("a", 1, None, 5.0, "y", 1, 1),
+        ("b", 0, 1.7e308, 2.0, "u", 0, 2),
+        ("b", 0, 1.7e308, 2.0, "v", 2, 0),
+    ]
+    columns = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), full, strict=True)]
+    whole = pa.RecordBatch.from_arrays(columns, schema=full)
+    for cut in range(len(rows) + 1):
+        resolver = Resolver("mean", 3)
+        stream = iter([whole.slice(0, cut), whole.slice(cut)])
+        found = [tuple(r.values()) for p in resolver.resolve(stream) for r in p.to_pylist()]
+        assert [(s, *values) for s, _, *values in found] == [
+            ("a", 2.5, None, "z"),
+            ("a", None, 5.0, "y"),
+            ("b", 1.7e308, 2.0, "v"),
+        ]
+        assert resolver.kept.tolist() == [0, 2, 1]
+        assert resolver.dropped.tolist() == [3, 0, 0]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.none() | st.floats(-1e9, 1e9)), max_size=30))
+def test_mean_lies_between_least_and_most_and_equal_values_stay(pairs):
+    rows = [("a", t, y, 0, i) for i, (t, y) in enumerate(sorted(pairs, key=lambda p: p[0]))]
+    groups = {t: [y for u, y in pairs if u == t and y is not None] for t, _ in pairs}
+    stream = Resolver("mean", 1).resolve(iter([batch(rows)]))
+    found = [y for piece in stream for y in piece["target"].to_pylist()]
+    for y, (_, values) in zip(found, sorted(groups.items()), strict=True):
+        assert (y is None) == (not values)
+        if values:
+            assert min(values) <= y <= max(values)
+            assert y == pytest.approx(sum(values) / len(values), abs=1e-3)
+
+
 def test_pair_is_refused_by_name_and_moment_even_across_batches():
     stream = [batch([("001", 0, 1.0, 0, 0)]), batch([("001", 0, 2.0, 0, 1)])]
     with pytest.raises(DataError, match=r"'001' twice at 1970-01-01T00:00:00Z"):
         list(Resolver("refuse", 1).resolve(iter(stream)))
-
-
-def test_text_that_is_not_utf8_is_refused(tmp_path):
-    rows = batch([("a", 0, 1.0, 0, 0)])
-    buffers = [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe")]
-    broken = pa.Array.from_buffers(pa.string(), 1, buffers)
-    with Sorter(tmp_path, SCHEMA) as sorter, pytest.raises(DataError, match="UTF-8"):
-        sorter.add(rows.set_column(0, rows.schema.field(0), broken))
-
-
-def test_error_that_outlives_the_interpreter_leaves_standard_error_clean(tmp_path):
-    script = """
-        import ctypes, sys
-        from pathlib import Path
-        import pyarrow as pa
-        from seqmodel.errors import DataError
-        from seqmodel.table.sorting import ORIGIN, Resolver, Sorter
-
-        schema = pa.schema([("series_id", pa.string()), ("timestamp", pa.timestamp("us", "UTC"))])
-        rows = pa.table([["a"] * 2, [0] * 2, [0] * 2, [0, 1]], schema=pa.schema([*schema, *ORIGIN]))
-        try:
-            with Sorter(Path(sys.argv[1]), schema) as sorter:
-                sorter.add(rows.to_batches()[0])
-                list(Resolver("refuse", 1).resolve(sorter.read()))
-        except DataError as error:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(error))
-            print("refused")
-    """
-    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.stdout, done.stderr) == ("refused\n", "")

@@ -1,13 +1,10 @@
-"""Rows of any number sorted by series and time in bounded memory, one row a step."""
+"""Of several sorted rows for one series and moment one stays."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self, final
+from collections.abc import Iterator
+from typing import Literal, final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,82 +13,8 @@ from numpy.typing import NDArray
 from seqmodel.errors import DataError, StoreError
 
 Booleans = NDArray[np.bool_]
-MEMORY_LIMIT = "512MB"
-SORTED_ROWS = 65_536
 #: Where a row came from, carried through the sort: number of the file, number of the row in it.
 ORIGIN = [pa.field("__file", pa.int32()), pa.field("__row", pa.int64())]
-
-
-@final
-class Sorter:
-    """Takes batches in any order, gives them back sorted; spills to a folder.
-
-    Args:
-        folder: an existing folder for the spilled rows.
-        schema: canonical columns, `series_id` and `timestamp` first.
-    """
-
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        self.schema = pa.schema([f.with_nullable(nullable=True) for f in [*schema, *ORIGIN]])
-        self._duck = duckdb.connect(str(folder / "rows.duckdb"))
-        self._duck.execute("SET memory_limit = ?", [MEMORY_LIMIT])
-        self._duck.execute("SET temp_directory = ?", [str(folder / "spill")])
-        self._duck.execute("SET preserve_insertion_order = false")
-        self._duck.execute("SET TimeZone = 'UTC'")
-        self._duck.register("incoming", self.schema.empty_table())
-        self._duck.execute("CREATE TABLE rows AS SELECT * FROM incoming")
-        self._stream: Generator[pa.RecordBatch, None, None] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # An error keeps every frame on its way alive, and with them what they hold. A connection
-        # that outlives the interpreter makes DuckDB print pages about leaks.
-        if self._stream is not None:
-            self._stream.close()
-        self._duck.close()
-        del self._duck
-
-    def add(self, rows: pa.RecordBatch) -> None:
-        """Add canonical rows with their origin.
-
-        Raises:
-            DataError: if a text is not UTF-8.
-            StoreError: if there is no room to spill to.
-        """
-        if not rows.num_rows:
-            return
-        try:
-            self._duck.register("incoming", pa.Table.from_batches([rows]))
-            self._duck.execute("INSERT INTO rows SELECT * FROM incoming")
-        except duckdb.InvalidInputException as error:
-            raise DataError(
-                f"found rows that cannot be sorted ({_shorten(error)}), needed text in UTF-8; write"
-                " the source again"
-            ) from None
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise _no_room(error) from None
-
-    def read(self) -> Iterator[pa.RecordBatch]:
-        """Return all rows sorted by series, time and origin; ends with the `with` block."""
-        self._stream = self._read()
-        return self._stream
-
-    def _read(self) -> Generator[pa.RecordBatch, None, None]:
-        # With it off, DuckDB 2.0 hands sorted blocks over in any order.
-        self._duck.execute("SET preserve_insertion_order = true")
-        try:
-            rows = self._duck.sql("SELECT * FROM rows ORDER BY series_id, timestamp, __file, __row")
-            for batch in rows.to_arrow_reader(SORTED_ROWS):
-                yield batch.cast(self.schema)
-        except (duckdb.IOException, duckdb.OutOfMemoryException, pa.ArrowException) as error:
-            raise _no_room(error) from None
 
 
 @final
@@ -99,7 +22,8 @@ class Resolver:
     """Keeps one row for each series and moment of a sorted stream.
 
     Args:
-        policy: which of several rows stays: the first or last by file and row, or none at all.
+        policy: which of several rows stays: the first or last by file and row, or none at all;
+            under `mean` the last, with the means of their numbers.
         files: number of source files.
     """
 
@@ -137,14 +61,35 @@ class Resolver:
             raise DataError(
                 f"found series {rows['series_id'][where].as_py()!r} twice at"
                 f" {rows['timestamp'][where].as_py():%Y-%m-%dT%H:%M:%SZ}, needed one row a step;"
-                " remove one of them or set source.duplicates to last or first"
+                " remove one of them or set source.duplicates to last, first or mean"
             )
         keep = ~same if self._policy == "first" else ~np.append(same[1:], False)
         origin = rows["__file"].to_numpy()
         self.kept += np.bincount(origin[keep], minlength=len(self.kept))
         self.dropped += np.bincount(origin[~keep], minlength=len(self.dropped))
+        if self._policy == "mean" and not keep.all():
+            rows = _average(rows, same)
         chosen = rows if keep.all() else rows.filter(pa.array(keep))
         yield chosen.select(chosen.schema.names[: -len(ORIGIN)])
+
+
+def _average(rows: pa.RecordBatch, same: Booleans) -> pa.RecordBatch:
+    """Give every row the means of the numbers of its series and time; nulls do not count."""
+    starts = np.flatnonzero(~same)
+    group = np.cumsum(~same) - 1
+    for i, field in enumerate(rows.schema):
+        if field.type == pa.float64():
+            known = rows.column(i).is_valid().to_numpy(zero_copy_only=False)
+            values = pc.fill_null(rows.column(i), 0.0).to_numpy(zero_copy_only=False)
+            count = np.add.reduceat(known, starts, dtype=np.int64)
+            # Each share apart: the sum of two great numbers may be none.
+            mean = np.add.reduceat(values / np.maximum(count, 1)[group], starts)
+            least = np.minimum.reduceat(np.where(known, values, np.inf), starts)
+            most = np.maximum.reduceat(np.where(known, values, -np.inf), starts)
+            mean = np.where(count > 0, np.clip(mean, least, np.maximum(least, most)), 0.0)
+            column = pa.array(mean[group], pa.float64(), mask=(count == 0)[group])
+            rows = rows.set_column(i, field, column)
+    return rows
 
 
 def _same_as_before(rows: pa.RecordBatch) -> Booleans:
