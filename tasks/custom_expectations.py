@@ -11,9 +11,6 @@ from typing import ClassVar
 
 from great_expectations.expectations import ExpectColumnValuesToBeBetween
 
-#: Columns that exist only beside an earlier table.
-COMPARED = ("level_shift", "drift", "series_change")
-
 
 class OwnExpectation(ExpectColumnValuesToBeBetween):  # type: ignore[misc]
     """What the expectations below share."""

@@ -17,7 +17,7 @@ from tasks.asking import ask, open_context, read_error
 from tasks.declared import RowRule
 
 #: Rows in a batch: a Great Expectations metric holds some copies of a column.
-ROWS = 524_288
+ROWS = 262_144
 #: Rows kept as examples of one rule.
 EXAMPLES = 5
 #: 999 of 1,000 rows are at least 0.999 of them, whatever that is in binary.

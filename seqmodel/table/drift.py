@@ -114,6 +114,8 @@ def publish_profile(
 ) -> str:
     """Keep what later tables are compared with; return its key.
 
+    A table that is accepted again keeps the moment at which it first was.
+
     Args:
         store: the data root.
         pipeline: name of the pipeline.
@@ -122,6 +124,8 @@ def publish_profile(
         profile: of the table.
     """
     key = f"{pipeline}/profiles/{fingerprint[:SHORT]}.parquet"
+    if store.path(key).exists():
+        return key
     kept = summarise(profile)
     notes = {"as_of": as_of.isoformat(), "edges": kept.edges.tolist()}
     notes["shares"] = kept.shares.tolist()

@@ -114,6 +114,13 @@ def test_the_reference_is_the_last_accepted_before_and_another(tmp_path):
     assert [path and path.stem[0] for path in found] == ["c", "b", "b", "a", None]
 
 
+def test_a_table_accepted_again_was_accepted_when_it_first_was(tmp_path):
+    store = Store(tmp_path)
+    for day in (0, 5):
+        publish_profile(store, "p", "a" * 64, NOON + timedelta(days=day), make())
+    assert find_reference(store, "p", "b" * 64, NOON).stem == "a" * 16
+
+
 def test_a_damaged_profile_is_passed_over_with_a_warning(tmp_path, caplog):
     store = Store(tmp_path)
     publish_profile(store, "p", "a" * 64, NOON, make())
