@@ -455,6 +455,14 @@ def columns_named_as_those_of_the_quarantine(folder: Path) -> dict[str, Any]:
     return put(folder, table)
 
 
+@kind("clean", broken="read_aside: __moment is there already, ArrowInvalid")
+def columns_named_as_those_of_the_readers(folder: Path) -> dict[str, Any]:
+    table = dirty()
+    for name in ("__moment", "__filename", "__batch_index", "__fragment_index"):
+        table = table.append_column(name, table["price"])
+    return put(folder, table)
+
+
 @kind("refused", says="no column", broken="the sentence lists 20 names: 849 letters")
 def three_thousand_columns_and_not_the_right_one(folder: Path) -> dict[str, Any]:
     wide = {f"meter number {i:05d} of the north": pa.array([1.0]) for i in range(3000)}

@@ -205,8 +205,15 @@ def _text(value: Any) -> str | None:
 
 
 def _join(texts: list[str | None], separator: str) -> str | None:
+    """Join parts so that no two keys read alike: a mark stands before a separator in a part."""
     known = [text for text in texts if text is not None]
-    return separator.join(known) if len(known) == len(texts) else None
+    if len(known) < len(texts):
+        return None
+    if len(known) == 1:
+        return known[0]
+    special = {"\\", *separator}
+    marked = ("".join("\\" * (sign in special) + sign for sign in text) for text in known)
+    return separator.join(marked)
 
 
 def _moments(table: pa.Table, meaning: Meaning, name: str) -> list[int | None]:
@@ -224,7 +231,7 @@ def _moments(table: pa.Table, meaning: Meaning, name: str) -> list[int | None]:
     whole = column.cast(pa.int64()).to_pylist()
     raw = [None if value is None else value * 10**6 // a_second for value in whole]
     plausible = [_plausible(value) for value in raw]
-    if kind.tz is not None:
+    if kind.tz is not None or meaning.freq == "D":  # a naive day is a date, not a moment of a zone
         return plausible
     zone = ZoneInfo(meaning.timezone or "UTC")
     seen = {wall: _to_utc(wall, zone, meaning) for wall in set(plausible)}

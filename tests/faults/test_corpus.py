@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +275,7 @@ def assert_kept(end: End, wanted: Count, meaning: Meaning) -> None:
     ids, targets = table["series_id"].to_pylist(), table["target"].to_pylist()
     moments = table["timestamp"].cast(pa.int64()).to_pylist()
     keys = list(zip(ids, moments, strict=True))
-    assert all(above < below for above, below in zip(keys, keys[1:], strict=False))
+    assert all(above < below for above, below in pairwise(keys))
     values = wanted.values(meaning.duplicates)
     assert set(keys) == set(values)
     assert len(keys) == end.ledger["kept"] == end.table.ledger.kept
