@@ -24,7 +24,8 @@ class SeqmodelError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
+        # File names and the words of readers may hold anything: one printable line comes out.
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in sentence))
 
 
 class SpecError(SeqmodelError):
@@ -57,6 +58,12 @@ class TrainingError(SeqmodelError):
 
 class ChildDied(SeqmodelError):  # noqa: N818 - it says what happened
     """A child process ended without an answer, or did not answer before its deadline."""
+
+
+def quote(name: object, most: int = 40) -> str:
+    """Return a name as it stands in a sentence: in quotes, and not longer than `most` letters."""
+    text = str(name)
+    return repr(text if len(text) <= most else f"{text[:most]}...")
 
 
 def find_error(name: str) -> type[SeqmodelError]:

@@ -111,6 +111,16 @@ class SourceSpec(Spec):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        taken = sorted({"series_id", "timestamp", "target"} & set(self.covariates))
+        if taken:
+            raise ValueError(
+                f"found a covariate called {taken[0]!r}, needed another name: the canonical table"
+                " has a column of that name; rename the column in the source"
+            )
+        return self
+
     @property
     def covariates(self) -> Columns:
         """All covariate columns: past, known, static."""

@@ -25,6 +25,7 @@ from seqmodel.table.quarantine import set_aside
 from seqmodel.table.reading import (
     check_columns,
     check_kinds,
+    is_unchanged,
     observe_schema,
     open_file,
     read_batches,
@@ -112,17 +113,21 @@ def clean_file(folder: Path, stamp: FileStamp, schema: pa.Schema, spec: Pipeline
                 writer.set_aside(aside.append_column(MOMENT, moments).filter(broken))
                 sound = sound.filter(pc.invert(broken))
             writer.add(sound)
-    if row != stamp.rows:
+    if row != stamp.rows or not is_unchanged(stamp):
         raise SourceError(
-            f"found {row:,} rows in {path}, needed the {stamp.rows:,} it had when the source was"
-            " looked at; run again once nobody writes to it"
+            f"found {row:,} rows in {path}, needed the {stamp.rows:,} it had, unchanged, when the"
+            " source was looked at; run again once nobody writes to it"
         )
 
 
 def read_aside(folder: Path) -> pa.Table | None:
     """Return the rows of one file that were set aside; None when there are none."""
     path = folder / ASIDE
-    return pq.read_table(path) if path.exists() else None
+    if not path.exists():
+        return None
+    # Not as a dataset: that adds columns of its own, which the source's may be called like.
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def split_aside(aside: pa.Table, last: int) -> tuple[pa.Table, int]:
@@ -134,6 +139,7 @@ def split_aside(aside: pa.Table, last: int) -> tuple[pa.Table, int]:
         aside: from `read_aside`.
         last: (microseconds UTC).
     """
-    later = pc.fill_null(pc.greater(aside[MOMENT], last), False)  # noqa: FBT003 - pyarrow's way
-    over = aside.filter(pc.invert(later)).drop_columns(MOMENT)
+    place = aside.num_columns - 1  # by position: a source may have a column of that name
+    later = pc.fill_null(pc.greater(aside.column(place), last), False)  # noqa: FBT003 - pyarrow's way
+    over = aside.filter(pc.invert(later)).remove_column(place)
     return over, aside.num_rows - over.num_rows

@@ -81,11 +81,11 @@ class _Extent:
         """Yield the batches as they come."""
         for batch in batches:
             if batch.num_rows:
-                ids = batch["series_id"]
+                ids = batch.column(0)
                 changes = pc.sum(pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1))).as_py()
                 self.series += (changes or 0) + (ids[0].as_py() != self._id)
                 self._id = ids[-1].as_py()
-                edge = pc.min_max(batch["timestamp"].cast(pa.int64()))
+                edge = pc.min_max(batch.column(1).cast(pa.int64()))
                 self.first = min(self.first, edge["min"].as_py())
                 self.newest = max(self.newest, edge["max"].as_py())
             yield batch

@@ -49,14 +49,21 @@ def _find(place: Place) -> tuple[list[str], str]:
     kind = place.system.get_file_info(place.path).type
     if kind == fs.FileType.Directory:
         return _list_tables(place, place.path), "no Parquet file in the folder"
-    if kind != fs.FileType.NotFound:
+    if kind == fs.FileType.File and _is_regular(place, place.path):
         return [place.path], ""
+    if kind != fs.FileType.NotFound:
+        # Opening a pipe waits until somebody writes to it.
+        return [], "a pipe or device, no file, at"
     if has_magic(place.path) and not (place.on_disk or _is_there(place, _find_base(place.path))):
         return [], _say_missing(place)
     if has_magic(place.path):
         found = _match_disk(place) if place.on_disk else _match_remote(place)
         return found, "no file that matches"
     return [], _say_missing(place)
+
+
+def _is_regular(place: Place, path: str) -> bool:
+    return not place.on_disk or Path(path).is_file()
 
 
 def _say_missing(place: Place) -> str:
@@ -88,8 +95,13 @@ def _walk_disk(root: str) -> list[str]:
         here = Path(folder)
         # A link to a folder above would lead round for ever.
         folders[:] = [n for n in folders if not here.resolve().is_relative_to((here / n).resolve())]
-        found += [str(here / name) for name in names]
+        found += [str(here / name) for name in names if not _is_pipe(here / name)]
     return found
+
+
+def _is_pipe(path: Path) -> bool:
+    # A broken link is no pipe: it is found out, and said, when it is opened.
+    return path.exists() and not path.is_file()
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -106,7 +118,7 @@ def _match_disk(place: Place) -> list[str]:
     for path in map(Path, glob(place.path, recursive=True)):  # noqa: PTH207 - a whole pattern, rooted anywhere
         if path.is_dir():
             found += _list_tables(place, str(path))
-        else:
+        elif not _is_pipe(path):
             found.append(str(path))
     return _without_hidden(found, place.path)
 

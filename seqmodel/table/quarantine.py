@@ -20,12 +20,24 @@ def set_aside(batch: pa.RecordBatch, reasons: pa.Array, file: str, numbers: pa.A
         numbers: n numbers of the rows in that file.
     """
     rows = pa.Table.from_batches([batch])
-    taken = {REASON, FILE, ROW}
-    # The source may have a column called reason: it stays, under another name.
-    rows = rows.rename_columns([f"source_{n}" if n in taken else n for n in rows.column_names])
+    # The source may have a column called reason, or two of one name: all stay, under other names.
+    rows = rows.rename_columns(_tell_apart(rows.column_names))
     rows = rows.append_column(REASON, reasons)
     rows = rows.append_column(FILE, pa.array([file] * rows.num_rows, pa.string()))
     return rows.append_column(ROW, numbers)
+
+
+def _tell_apart(names: list[str]) -> list[str]:
+    """Return as many names, each once and none of the quarantine's own."""
+    taken = {REASON, FILE, ROW}
+    found: list[str] = []
+    for name in names:
+        free = f"source_{name}" if name in taken else name
+        while free in taken or (free != name and free in names):
+            free = f"source_{free}"
+        taken.add(free)
+        found.append(free)
+    return found
 
 
 def unite(pieces: list[pa.Table]) -> pa.Table | None:

@@ -20,6 +20,7 @@ from seqmodel.table.sources import Place, find_place, shorten
 __all__ = [
     "check_columns",
     "check_kinds",
+    "is_unchanged",
     "list_files",
     "look_at",
     "observe_schema",
@@ -68,6 +69,15 @@ def _read_schema(path: str | Path) -> tuple[str | Path, pa.Schema]:
         return path, file.schema_arrow
 
 
+def is_unchanged(stamp: FileStamp) -> bool:
+    """Whether a file is still the one that was looked at: size, time and footer.
+
+    Raises:
+        SourceError: if it is gone or cannot be read any more.
+    """
+    return _stamp(stamp.uri)[0] == stamp
+
+
 def _stamp(uri: str) -> tuple[FileStamp, pa.Schema]:
     place = find_place(uri)
     with place.explaining():
@@ -101,6 +111,8 @@ def _open_parquet(place: Place, raw: pa.NativeFile | None) -> pq.ParquetFile:
                 pre_buffer=False,
                 # Spark's and Impala's old timestamps reach further than nanoseconds do.
                 coerce_int96_timestamp_unit="us",
+                # Where a page carries a checksum, a flipped bit is an error and no value.
+                page_checksum_verification=True,
             )
     except (pa.ArrowException, OSError, EOFError) as error:
         raise SourceError(
@@ -139,13 +151,22 @@ def read_batches(path: str | Path, columns: list[str] | None = None) -> Iterator
             with place.explaining():
                 wanted = None if columns is None else inside
                 for batch in file.iter_batches(batch_size=rows, columns=wanted):
-                    whole = _append_keys(batch, keys)
+                    whole = _append_keys(_without_views(batch), keys)
                     yield whole if columns is None else whole.select(columns)
         except (pa.ArrowException, OSError) as error:
             raise SourceError(
                 f"found {path} damaged inside ({shorten(error)}), needed a whole Parquet file;"
                 " write the file again or take it out of the source"
             ) from None
+
+
+def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch with plain strings: for views Arrow can neither filter nor take."""
+    for i, field in enumerate(batch.schema):
+        plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(field.type)
+        if plain is not None:
+            batch = batch.set_column(i, field.with_type(plain), batch.column(i).cast(plain))
+    return batch
 
 
 def _append_keys(batch: pa.RecordBatch, keys: dict[str, str | None]) -> pa.RecordBatch:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from seqmodel.errors import DataError, StoreError
+from seqmodel.errors import DataError, StoreError, quote
 
 Booleans = NDArray[np.bool_]
 #: Where a row came from, carried through the sort: number of the file, number of the row in it.
@@ -59,18 +59,19 @@ class Resolver:
         if self._policy == "refuse" and same.any():
             where = int(np.argmax(same))
             raise DataError(
-                f"found series {rows['series_id'][where].as_py()!r} twice at"
-                f" {rows['timestamp'][where].as_py():%Y-%m-%dT%H:%M:%SZ}, needed one row a step;"
+                f"found series {quote(rows.column(0)[where].as_py())} twice at"
+                f" {rows.column(1)[where].as_py():%Y-%m-%dT%H:%M:%SZ}, needed one row a step;"
                 " remove one of them or set source.duplicates to last, first or mean"
             )
         keep = ~same if self._policy == "first" else ~np.append(same[1:], False)
-        origin = rows["__file"].to_numpy()
+        # By position: a source may call its own columns whatever the origin is called.
+        origin = rows.column(rows.num_columns - len(ORIGIN)).to_numpy()
         self.kept += np.bincount(origin[keep], minlength=len(self.kept))
         self.dropped += np.bincount(origin[~keep], minlength=len(self.dropped))
         if self._policy == "mean" and not keep.all():
             rows = _average(rows, same)
         chosen = rows if keep.all() else rows.filter(pa.array(keep))
-        yield chosen.select(chosen.schema.names[: -len(ORIGIN)])
+        yield chosen.select(list(range(chosen.num_columns - len(ORIGIN))))
 
 
 def _average(rows: pa.RecordBatch, same: Booleans) -> pa.RecordBatch:
@@ -100,8 +101,8 @@ def _same_as_before(rows: pa.RecordBatch) -> Booleans:
     """
     same = np.zeros(rows.num_rows, dtype=bool)
     above, below = rows.slice(0, rows.num_rows - 1), rows.slice(1)
-    ids = above["series_id"], below["series_id"]
-    times = above["timestamp"], below["timestamp"]
+    ids = above.column(0), below.column(0)
+    times = above.column(1), below.column(1)
     one = pc.equal(*ids)
     falls = pc.or_(pc.greater(*ids), pc.and_(one, pc.greater(*times)))
     if pc.any(falls).as_py():
@@ -111,14 +112,3 @@ def _same_as_before(rows: pa.RecordBatch) -> Booleans:
         )
     same[1:] = pc.and_(one, pc.equal(*times)).to_numpy(zero_copy_only=False)
     return same
-
-
-def _no_room(error: Exception) -> StoreError:
-    return StoreError(
-        f"found no room to sort the rows ({_shorten(error)}), needed about the size of the table"
-        " free below the data root; free some or name another by --data-root"
-    )
-
-
-def _shorten(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")

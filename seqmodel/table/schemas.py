@@ -13,11 +13,11 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from seqmodel.errors import SourceError
+from seqmodel.errors import SourceError, quote
 from seqmodel.specs import SourceSpec
 
 #: Column names that an error lists at most.
-SHOWN = 20
+SHOWN = 5
 #: How Hive writes a key that has no value.
 NO_KEY = "__HIVE_DEFAULT_PARTITION__"
 
@@ -71,8 +71,8 @@ def _miss_column(path: str | Path, names: list[str], name: str) -> SourceError:
     times = names.count(name)
     found = f"{times} columns" if times else "no column"
     return SourceError(
-        f"found {found} {name!r} in {path} (it has {_list_names(names)}), needed one as declared"
-        " under source; correct the name in the spec or the file"
+        f"found {found} {quote(name)} in {path} (it has {_list_names(names)}), needed one as"
+        " declared under source; correct the name in the spec or the file"
     )
 
 
@@ -189,7 +189,7 @@ def read_keys(path: str | Path) -> dict[str, str | None]:
 
 
 def _list_names(names: list[str]) -> str:
-    listed = ", ".join(repr(name) for name in names[:SHOWN])
+    listed = ", ".join(quote(name) for name in names[:SHOWN])
     return listed if len(names) <= SHOWN else f"{listed} and {len(names) - SHOWN} more"
 
 

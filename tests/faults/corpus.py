@@ -389,7 +389,7 @@ def the_target_twice(folder: Path) -> dict[str, Any]:
     return put(folder, good().append_column("target", good()["price"]))
 
 
-@kind("clean", broken="Quarantine.add: ArrowInvalid, multiple matches for the doubled column")
+@kind("clean")
 def an_undeclared_column_twice(folder: Path) -> dict[str, Any]:
     return put(folder, dirty().append_column("remark", dirty()["price"]))
 
@@ -411,7 +411,7 @@ def column_names_with_blanks_quotes_and_dots(folder: Path) -> dict[str, Any]:
     }
 
 
-@kind("clean", broken="KeyError: __file is twice in the rows to sort")
+@kind("clean")
 def covariates_named_as_the_sort_names_its_own(folder: Path) -> dict[str, Any]:
     names = ["series_id", "timestamp", "target", "__file", "__row"]
     table = dirty().append_column("__order", dirty()["price"])
@@ -434,7 +434,7 @@ def a_covariate_named_as_the_target_but_for_case(folder: Path) -> dict[str, Any]
     return {**put(folder, table), "known": ("Target",)}
 
 
-@kind("either", broken="KeyError: target is twice in the canonical schema")
+@kind("wrong spec", says="canonical table")
 def a_covariate_that_has_the_name_of_a_canonical_column(folder: Path) -> dict[str, Any]:
     names = ["meter", "at", "load", "target", "series_id"]
     source = put(folder, dirty().rename_columns(names))
@@ -447,7 +447,7 @@ def a_covariate_that_has_the_name_of_a_canonical_column(folder: Path) -> dict[st
     }
 
 
-@kind("clean", broken="Quarantine.add: reason becomes source_reason, which is there already")
+@kind("clean")
 def columns_named_as_those_of_the_quarantine(folder: Path) -> dict[str, Any]:
     table = dirty()
     for name in ("reason", "source_file", "row_number", "source_reason"):
@@ -455,7 +455,7 @@ def columns_named_as_those_of_the_quarantine(folder: Path) -> dict[str, Any]:
     return put(folder, table)
 
 
-@kind("clean", broken="read_aside: __moment is there already, ArrowInvalid")
+@kind("clean")
 def columns_named_as_those_of_the_readers(folder: Path) -> dict[str, Any]:
     table = dirty()
     for name in ("__moment", "__filename", "__batch_index", "__fragment_index"):
@@ -463,13 +463,13 @@ def columns_named_as_those_of_the_readers(folder: Path) -> dict[str, Any]:
     return put(folder, table)
 
 
-@kind("refused", says="no column", broken="the sentence lists 20 names: 849 letters")
+@kind("refused", says="no column")
 def three_thousand_columns_and_not_the_right_one(folder: Path) -> dict[str, Any]:
     wide = {f"meter number {i:05d} of the north": pa.array([1.0]) for i in range(3000)}
     return put(folder, pa.table(wide | {"series_id": pa.array(["a"])}))
 
 
-@kind("refused", says="no column", broken="the sentence lists names of any length: 5,155 letters")
+@kind("refused", says="no column")
 def column_names_of_a_thousand_letters(folder: Path) -> dict[str, Any]:
     return put(folder, pa.table({f"{i}" * 1000: pa.array([1.0]) for i in range(5)}))
 
@@ -488,7 +488,7 @@ def ids_as_large_string(folder: Path) -> dict[str, Any]:
     return put(folder, cast(dirty(), "series_id", pa.large_string()))
 
 
-@kind("clean", broken="ArrowNotImplementedError: string_view has no array_take")
+@kind("clean")
 def ids_as_string_view(folder: Path) -> dict[str, Any]:
     return put(folder, cast(dirty(), "series_id", pa.string_view()))
 
@@ -551,7 +551,7 @@ def a_very_long_id(folder: Path) -> dict[str, Any]:
     return put(folder, good(("x" * 100_000, "x" * 99_999 + "y")))
 
 
-@kind("refused", says="twice", broken="the sentence holds an id of any length: 100,000 letters")
+@kind("refused", says="twice")
 def a_very_long_id_in_a_refusal(folder: Path) -> dict[str, Any]:
     table = pa.concat_tables([good(("x" * 100_000,), 4)] * 2)
     return {**put(folder, table), "duplicates": "refuse"}
@@ -1042,7 +1042,7 @@ _layout(
 )
 
 
-@kind("refused", says="damaged", broken="page checksums are not looked at: damaged values are kept")
+@kind("refused", says="damaged")
 def a_page_with_a_wrong_checksum(folder: Path) -> dict[str, Any]:
     """Nothing but the checksum tells: the page itself can be read."""
 
@@ -1119,7 +1119,7 @@ def names_in_capitals_and_with_blanks(folder: Path) -> dict[str, Any]:
     return put(folder, dirty(), "100%/it's.parq")
 
 
-@kind("refused", says="'target'", broken="the sentence has two lines: paths are not escaped")
+@kind("refused", says="'target'")
 def a_refused_file_with_a_newline_in_its_name(folder: Path) -> dict[str, Any]:
     return put(folder, good().drop_columns(["target"]), "two\nlines.parquet")
 
@@ -1178,7 +1178,7 @@ def a_folder_that_holds_a_link_to_itself(folder: Path) -> dict[str, Any]:
     return source
 
 
-@kind("refused", hangs=True, broken="a named pipe is opened, and that waits for ever")
+@kind("refused", says="pipe")
 def a_named_pipe(folder: Path) -> dict[str, Any]:
     os.mkfifo(folder / "pipe.parquet")
     return {"uri": str(folder / "pipe.parquet")}
@@ -1268,7 +1268,6 @@ _changing(
     "refused",
     then=_rewrite,
     says="b.parquet",
-    broken="size and time of the file are not compared: its new rows are kept for the old",
 )
 _changing("a_file_that_appears_before_the_source_is_read", "clean", then=_bring_another)
 _changing("a_file_gone_while_it_is_read", "either", during=_remove)
@@ -1280,5 +1279,4 @@ _changing(
     "refused",
     during=_rewrite,
     says="b.parquet",
-    broken="the sentence quotes what no terminal can print: the reader's own words, raw",
 )
