@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from seqmodel.errors import StoreError
 from seqmodel.features import Preprocessor
+from seqmodel.filling import measure_reach
 from seqmodel.models.naive import predict_naive
 from seqmodel.panel import Panel
 from seqmodel.specs import ForecastSpec, PipelineSpec
@@ -101,7 +102,7 @@ def forecast_table(
     lookback = model.lookback if model else spec.window.lookback
     # The baseline measures its quantiles on the whole history, a network reads one lookback,
     # each row of which may look back by the longest lag once more.
-    history = lookback + _longest_lag(store, model) if model else None
+    history = lookback + _measure_reach(store, model) if model else None
     panel = load_panel(store, table, spec, least=lookback, history=history)
     levels = spec.output.levels
     if model is None:
@@ -139,10 +140,14 @@ def forecast_table(
     )
 
 
-def _longest_lag(store: Store, model: ModelRef) -> int:
-    """Return how far the model's lags reach (steps): its own, whatever the spec says today."""
+def _measure_reach(store: Store, model: ModelRef) -> int:
+    """Return how far before a row the model's features look (steps).
+
+    The model's own lags and filling count, whatever the spec says today.
+    """
     made_for = PipelineSpec.model_validate(read_manifest(store, model.key)["spec"])
-    return max(made_for.features.lags, default=0)
+    filling = measure_reach(made_for.grid, made_for.source.season)
+    return max(made_for.features.lags, default=0) + filling
 
 
 def arrange_rows(

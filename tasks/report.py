@@ -14,6 +14,9 @@ from seqmodel.store.store import Store
 from seqmodel.table.ledger import write_ledger
 from tasks.caching import FRESH
 
+#: Files whose ledgers the UI lists; the report has all.
+LEDGER_FILES = 50
+
 
 @task(name="report", **FRESH)
 def report(course: Course, spec: PipelineSpec) -> ReportRef:
@@ -40,9 +43,14 @@ def _show(night: Night) -> None:
         {"candidate": name, "which": night.labels.get(name, ""), **row}
         for name, row in night.scores.items()
     ]
+    ledger = [{"file": f.file, **f.ledger.model_dump()} for f in night.files[:LEDGER_FILES]]
+    if night.ledger:
+        ledger.append({"file": "total", **night.ledger.model_dump()})
     try:
         create_markdown_artifact("\n".join(lines), key=f"{night.pipeline}-verdict")
         if scores:
             create_table_artifact(scores, key=f"{night.pipeline}-scores")
+        if ledger:
+            create_table_artifact(ledger, key=f"{night.pipeline}-ledger")
     except Exception as error:  # noqa: BLE001 - the picture is not the run
         get_run_logger().warning("the report's artifacts are not shown: %s", error)

@@ -107,4 +107,5 @@ def test_a_deployment_run_completes_through_the_worker(served, meters_file: Path
     assert run["state_type"] == "COMPLETED", (home / "log").read_text()[-3000:]
     assert list((home / "root" / "meters" / "forecasts").glob("*/_manifest.json"))
     keys = {a["key"] for a in ask(f"{api}/artifacts/filter")}
-    assert {"meters-verdict", "meters-scores", "meters-training"} <= keys
+    shown = {"verdict", "scores", "training", "ledger", "quality"}
+    assert {f"meters-{name}" for name in shown} <= keys
