@@ -42,6 +42,8 @@ def main() -> int:
     if _answers(f"{address}/api/health"):
         _say(f"found a server at {address} already, needed the port free; stop it first")
         return 1
+    # A shell starts what runs in its background with Ctrl-C ignored, and the parts inherit that.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     parts: list[subprocess.Popen[bytes]] = []
     try:
@@ -81,7 +83,7 @@ def _stop(part: subprocess.Popen[bytes]) -> None:
         try:
             part.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            part.kill()
+            os.killpg(part.pid, signal.SIGKILL)
             part.wait()
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from seqmodel.specs.base import Columns, Share, Spec, check_order
+from seqmodel.specs.base import Columns, OneOrMoreColumns, Share, Spec, check_order
 
 #: Steps in the season that a reader of such data would name first, by the alias of `freq`.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
@@ -25,7 +25,7 @@ class SourceSpec(Spec):
         "long",
         description="long: a row a series and step; wide: a row a step and a column a series",
     )
-    series_id: Columns = Field(
+    series_id: OneOrMoreColumns = Field(
         ("series_id",),
         min_length=1,
         description="column that says which series (any type); the values of several are joined",
@@ -63,11 +63,6 @@ class SourceSpec(Spec):
         description="what becomes of a naive time that spring's clock leaves out: the first moment"
         " after the gap, or quarantine",
     )
-
-    @field_validator("series_id", mode="before")
-    @classmethod
-    def _take_one_column(cls, series_id: object) -> object:
-        return (series_id,) if isinstance(series_id, str) else series_id
 
     @field_validator("freq")
     @classmethod

@@ -50,8 +50,13 @@ def served(tmp_path_factory):
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
     log = (home / "log").open("w")
+    # As a shell starts what runs in its background: with Ctrl-C ignored.
+    ignored = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.serve"],
+        [
+            *[sys.executable, "-c", f"{ignored} os.execv(sys.executable, sys.argv[1:])"],
+            *[sys.executable, "-m", "flows.serve"],
+        ],
         cwd=ROOT,
         env=environment,
         stdout=log,

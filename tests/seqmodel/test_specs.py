@@ -185,3 +185,11 @@ def test_a_season_given_wins():
 
 def test_a_point_forecast_has_the_one_level():
     assert make_spec(output={"kind": "point", "quantiles": [0.1, 0.5]}).output.levels == (0.5,)
+
+
+def test_the_form_takes_one_id_column_by_name_or_several():
+    # The server checks parameters against this schema before the spec ever sees them.
+    schema = SourceSpec.model_json_schema()["properties"]["series_id"]
+    assert {"type": "string"} in schema["anyOf"]
+    assert SourceSpec(uri="x", series_id="meter").series_id == ("meter",)
+    assert SourceSpec(uri="x", series_id=["a", "b"]).series_id == ("a", "b")
