@@ -131,8 +131,8 @@ def build_night(**changes):
             StepRecord(step="train", seconds=41.7, outcome="ran"),
             StepRecord(step="monitor", seconds=0.04, outcome="failed"),
         ],
-        "places": {"forecast": "/work/data/departures/forecasts/cutoff=20131205T000000Z",
-                   "report": "/work/data/departures/reports/as_of=20131205T000000Z/report.html"},
+        "places": {"forecast": "/srv/data/departures/forecasts/cutoff=20131205T000000Z",
+                   "report": "/srv/data/departures/reports/as_of=20131205T000000Z/report.html"},
         "notes": ["3 series are too short for a window and get the baseline."],
     }  # fmt: skip
     return Night(**{**night, **changes})
