@@ -6,9 +6,11 @@ form in the Prefect UI.
 """
 
 from seqmodel.specs.base import Columns, Spec
-from seqmodel.specs.model import FeatureSpec, ModelSpec, OutputSpec, TrainSpec, WindowSpec
+from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.pipeline import BacktestSpec, ForecastSpec, PipelineSpec, PromotionSpec
 from seqmodel.specs.source import GridSpec, QualitySpec, RuleSpec, SourceSpec
+from seqmodel.specs.train import TrainSpec
+from seqmodel.specs.window import FeatureSpec, RollingSpec, Scale, ScalingSpec, WindowSpec
 
 __all__ = [
     "BacktestSpec",
@@ -21,7 +23,10 @@ __all__ = [
     "PipelineSpec",
     "PromotionSpec",
     "QualitySpec",
+    "RollingSpec",
     "RuleSpec",
+    "Scale",
+    "ScalingSpec",
     "SourceSpec",
     "Spec",
     "TrainSpec",

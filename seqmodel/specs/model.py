@@ -1,4 +1,4 @@
-"""How windows are cut, what the network is, how it is fitted."""
+"""What the network is and what it says about the target."""
 
 from __future__ import annotations
 
@@ -6,33 +6,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from seqmodel.specs.base import Columns, Spec
+from seqmodel.specs.base import Spec
 
 MEDIAN = 0.5
-
-
-class WindowSpec(Spec):
-    """The cut of a training window."""
-
-    lookback: int = Field(168, ge=1, le=100_000, description="past in a window (steps)")
-    horizon: int = Field(24, ge=1, le=10_000, description="future in a window (steps)")
-    stride: int = Field(1, ge=1, description="distance between training windows (steps)")
-
-
-class FeatureSpec(Spec):
-    """Inputs made from the timestamp and from the target's own past."""
-
-    calendar: tuple[Literal["hour", "weekday", "day_of_year", "month"], ...] | None = Field(
-        None, description="cycles of the calendar as sine and cosine; by default those freq can see"
-    )
-    in_target_unit: Columns = Field(
-        (),
-        description="known covariates measured in the target's unit (a plan, a timetable, another"
-        " forecast): scaled as the target is, so that they are comparable with it",
-    )
-    lags: tuple[int, ...] = Field(
-        (), description="target this long ago as a known covariate (steps, at least the horizon)"
-    )
 
 
 class ModelSpec(Spec):
@@ -69,26 +45,3 @@ class OutputSpec(Spec):
     def levels(self) -> tuple[float, ...]:
         """The quantile levels of the head, `(0.5,)` for a point forecast."""
         return self.quantiles if self.kind == "quantiles" else (0.5,)
-
-
-class TrainSpec(Spec):
-    """How the network is fitted."""
-
-    epochs: int = Field(10, ge=1, le=10_000, description="passes at most (epochs)")
-    batch_size: int = Field(
-        256, ge=1, le=1_000_000, description="windows that a training step looks at (windows)"
-    )
-    learning_rate: float = Field(2e-3, gt=0, le=1, description="peak step size of Adam")
-    windows_per_epoch: int | None = Field(
-        None, ge=1, description="windows drawn for an epoch, all without it (windows)"
-    )
-    holdout: float = Field(
-        0.1, gt=0, le=0.5, description="newest share of the training steps kept for early stopping"
-    )
-    patience: int = Field(
-        3, ge=1, description="wait for a better holdout loss before the stop (epochs)"
-    )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, dropout and shuffle")
-    deadline: float = Field(
-        3600, gt=0, description="time after which the training process is ended (seconds)"
-    )

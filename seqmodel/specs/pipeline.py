@@ -7,8 +7,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from seqmodel.specs.base import Spec, check_order
-from seqmodel.specs.model import FeatureSpec, ModelSpec, OutputSpec, TrainSpec, WindowSpec
+from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.source import GridSpec, QualitySpec, SourceSpec
+from seqmodel.specs.train import TrainSpec
+from seqmodel.specs.window import FeatureSpec, ScalingSpec, WindowSpec
 
 
 class BacktestSpec(Spec):
@@ -16,6 +18,11 @@ class BacktestSpec(Spec):
 
     cutoffs: int = Field(8, ge=1, le=1000, description="forecasts made per series (cutoffs)")
     step: int = Field(24, ge=1, description="distance between cutoffs (steps)")
+    gap: int = Field(
+        0,
+        ge=0,
+        description="left out between the targets of training, holdout and backtest (steps)",
+    )
     deadline: float = Field(
         3600, gt=0, description="time after which the backtest's process is ended (seconds)"
     )
@@ -64,6 +71,7 @@ class PipelineSpec(Spec):
     quality: QualitySpec = QualitySpec()
     window: WindowSpec = WindowSpec()
     features: FeatureSpec = FeatureSpec()
+    scaling: ScalingSpec = ScalingSpec()
     model: ModelSpec = ModelSpec()
     output: OutputSpec = OutputSpec()
     train: TrainSpec = TrainSpec()
