@@ -2,32 +2,164 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from seqmodel.specs.base import Spec
 
 MEDIAN = 0.5
+RECURRENT = ("gru", "lstm", "rnn")
+
+
+def _read_by(*kinds: str) -> dict[str, Any]:
+    """Say which kinds of network read a knob; the others refuse it."""
+    return {"read_by": list(kinds)}
 
 
 class ModelSpec(Spec):
-    """The network."""
+    """The network: its kind, and the knobs that this kind reads."""
 
-    kind: Literal["gru", "lstm", "rnn"] = Field("gru", description="model of the registry")
-    units: int = Field(64, ge=1, le=4096, description="width of a recurrent layer (cells)")
-    layers: int = Field(1, ge=1, le=8, description="recurrent layers, one above the other (layers)")
+    kind: Literal["gru", "lstm", "rnn", "seq2seq", "segment", "attention"] = Field(
+        "gru", description="model of the registry"
+    )
+    units: int | tuple[int, ...] = Field(
+        64, description="width of a layer, or of each layer in a list (cells)"
+    )
+    layers: int = Field(
+        1, ge=1, le=8, description="layers, one above the other, where units is one number (layers)"
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped in training")
+    embedding: int = Field(
+        0, ge=0, le=256, description="width of what is learned about each series, 0 for nothing"
+    )
+    recurrent_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the state dropped between steps in training (slow)",
+        json_schema_extra=_read_by(*RECURRENT),
+    )
+    bidirectional: bool = Field(
+        default=False,
+        description="read the lookback in both directions",
+        json_schema_extra=_read_by(*RECURRENT),
+    )
+    layer_normalization: bool = Field(
+        default=False,
+        description="normalise what each layer passes on",
+        json_schema_extra=_read_by(*RECURRENT),
+    )
+    residual: bool = Field(
+        default=False,
+        description="add what enters a layer to what leaves it, where the widths agree",
+        json_schema_extra=_read_by(*RECURRENT),
+    )
+    kernel_l2: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the squared input kernels in the loss",
+        json_schema_extra=_read_by(*RECURRENT),
+    )
+    recurrent_l2: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the squared recurrent kernels in the loss",
+        json_schema_extra=_read_by(*RECURRENT),
+    )
+    cell: Literal["gru", "lstm"] = Field(
+        "gru", description="recurrent cell", json_schema_extra=_read_by("seq2seq", "segment")
+    )
+    attention: bool = Field(
+        default=False,
+        description="let each step of the horizon look at all steps of the lookback",
+        json_schema_extra=_read_by("seq2seq"),
+    )
+    heads: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="attention heads",
+        json_schema_extra=_read_by("attention", "seq2seq"),
+    )
+    segment: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="length of a segment, by default the season, at most the lookback and the"
+        " horizon (steps)",
+        json_schema_extra=_read_by("segment", "attention"),
+    )
+    normalise: Literal["none", "last", "seasonal"] = Field(
+        "last",
+        description="what the network subtracts from each window and adds to its forecast: nothing,"
+        " the newest value, or the newest season, in units of the mean seasonal difference",
+        json_schema_extra=_read_by("segment", "attention"),
+    )
+    gates: bool = Field(
+        default=True,
+        description="blend in the season a cycle ago by learned gates",
+        json_schema_extra=_read_by("segment"),
+    )
+    cycle: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="length of a longer season, such as 168 hours (steps)",
+        json_schema_extra=_read_by("segment", "attention"),
+    )
+    learn_cycle: bool = Field(
+        default=False,
+        description="learn the mean course of the cycle and forecast what differs from it",
+        json_schema_extra=_read_by("segment"),
+    )
+
+    @field_validator("units")
+    @classmethod
+    def _check_units(cls, units: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        widths = (units,) if isinstance(units, int) else units
+        if not widths or not all(1 <= width <= 4096 for width in widths):  # noqa: PLR2004
+            raise ValueError(
+                f"found units {list(widths)}, needed a width from 1 to 4096 for each of one layer"
+                " at least; write one number, or a list such as [64, 32]"
+            )
+        return units
+
+    @model_validator(mode="after")
+    def _check_knobs(self) -> Self:
+        for name in sorted(self.model_fields_set):
+            extra = type(self).model_fields[name].json_schema_extra
+            kinds = extra.get("read_by") if isinstance(extra, dict) else None
+            default = type(self).model_fields[name].default
+            if isinstance(kinds, list) and self.kind not in kinds:
+                if getattr(self, name) == default:
+                    continue
+                readers = ", ".join(str(kind) for kind in kinds)
+                raise ValueError(
+                    f"found model.{name} for kind {self.kind!r}, needed a kind that reads it"
+                    f" ({readers}); take it out or choose one of these"
+                )
+        return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Width of each layer (cells)."""
+        return (self.units,) * self.layers if isinstance(self.units, int) else self.units
 
 
 class OutputSpec(Spec):
     """What the network says about the target."""
 
-    kind: Literal["quantiles", "point"] = Field(
-        "quantiles", description="quantiles by pinball loss, or one number by absolute error"
+    kind: Literal["quantiles", "point", "gaussian", "student_t", "negative_binomial"] = Field(
+        "quantiles",
+        description="quantiles by pinball loss, one number by `loss`, or a distribution by its"
+        " likelihood, whose quantiles are published; negative_binomial is for counts",
     )
     quantiles: tuple[float, ...] = Field(
         (0.1, 0.5, 0.9), min_length=1, description="quantiles forecast, ascending, with 0.5"
+    )
+    loss: Literal["mae", "mse", "huber"] = Field(
+        "mae", description="loss of a point forecast: absolute, squared, or Huber's with delta 1"
     )
 
     @field_validator("quantiles")
@@ -43,5 +175,5 @@ class OutputSpec(Spec):
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The quantile levels of the head, `(0.5,)` for a point forecast."""
-        return self.quantiles if self.kind == "quantiles" else (0.5,)
+        """The quantile levels published, `(0.5,)` for a point forecast."""
+        return (MEDIAN,) if self.kind == "point" else self.quantiles
