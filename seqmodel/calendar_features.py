@@ -7,6 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.tseries.frequencies import to_offset
+
+from seqmodel.errors import SpecError
+from seqmodel.grid import Grid
 
 Floats = NDArray[np.float64]
 
@@ -42,17 +46,17 @@ CYCLES: dict[str, Callable[[pd.DatetimeIndex], Floats]] = {
 }
 
 
-def choose_cycles(step: int | None) -> tuple[str, ...]:
-    """Return the cycles that a grid can see.
+#: Cycles that a grid of calendar steps can see, by the alias of its freq.
+CYCLES_OF = {"B": ("weekday", "day_of_year"), "W": ("day_of_year",), "YS": (), "YE": ()}
 
-    Args:
-        step: length of a step (microseconds), None for calendar steps.
-    """
-    if step is None:
-        return ("month",)
-    if step < 24 * HOUR:
+
+def choose_cycles(grid: Grid) -> tuple[str, ...]:
+    """Return the cycles that a grid can see."""
+    if grid.step is None:
+        return CYCLES_OF.get(to_offset(grid.freq).rule_code.split("-")[0], ("month",))
+    if grid.step < 24 * HOUR:
         return ("hour", "weekday", "day_of_year")
-    return ("weekday", "day_of_year") if step < 7 * 24 * HOUR else ("day_of_year",)
+    return ("weekday", "day_of_year") if grid.step < 7 * 24 * HOUR else ("day_of_year",)
 
 
 def make_calendar(
@@ -68,10 +72,56 @@ def make_calendar(
     Returns:
         T x 2 * len(cycles).
     """
-    local = pd.DatetimeIndex(moments.astype("datetime64[us]")).tz_localize("UTC")
-    local = local.tz_convert(timezone or "UTC")
+    local = read_clock(moments, timezone)
     columns = []
     for name in cycles:
         angle = 2 * np.pi * CYCLES[name](local)
         columns += [np.sin(angle), np.cos(angle)]
     return np.stack(columns, axis=1) if columns else np.empty((len(moments), 0))
+
+
+def read_clock(moments: NDArray[np.int64], timezone: str | None) -> pd.DatetimeIndex:
+    """Return what the clocks of a zone show at some moments (microseconds UTC)."""
+    utc = pd.DatetimeIndex(moments.astype("datetime64[us]")).tz_localize("UTC")
+    return utc.tz_convert(timezone or "UTC")
+
+
+#: Names of the columns of `make_holidays`: today's, tomorrow's and yesterday's date is a holiday.
+HOLIDAYS = ("holiday", "holiday_eve", "holiday_after")
+
+
+def make_holidays(moments: NDArray[np.int64], region: str, timezone: str | None) -> Floats:
+    """Return whether the local date, the next and the one before are public holidays.
+
+    Args:
+        moments: T moments (microseconds UTC).
+        region: country, or country-region, as the package `holidays` names them.
+        timezone: IANA zone whose dates count, None for UTC.
+
+    Returns:
+        T x 3, ones and zeros.
+
+    Raises:
+        SpecError: if the package is missing or knows no such region.
+    """
+    try:
+        import holidays
+    except ModuleNotFoundError:
+        raise SpecError(
+            f"found features.holidays {region!r} without the package holidays, needed it; install"
+            " seqmodel[holidays] or take the knob out"
+        ) from None
+    country, _, part = region.partition("-")
+    dates = read_clock(moments, timezone).tz_localize(None).normalize()
+    years = range(dates.year.min(), dates.year.max() + 2) if len(dates) else range(0)
+    try:
+        known = holidays.country_holidays(country, subdiv=part or None, years=[*years])
+    except NotImplementedError:
+        raise SpecError(
+            f"found features.holidays {region!r}, needed a country or country-region that the"
+            " package holidays knows, such as DE or US-NY; write one of these"
+        ) from None
+    days = pd.DatetimeIndex(sorted(known))
+    shifts = (0, 1, -1)
+    columns = [(dates + pd.Timedelta(days=shift)).isin(days) for shift in shifts]
+    return np.stack(columns, axis=1).astype(np.float64)

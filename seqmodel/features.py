@@ -1,54 +1,37 @@
 """From a panel to the rows a network reads; what is fitted here travels in the model bundle.
 
-row of a lookback (F):  target, observed | past ... | known ... | lags ... | calendar ...
-row of a horizon  (K):                              | known ... | lags ... | calendar ...
+row of a lookback (F):  target, observed | past ..., rolling ... | known, lags, age, calendar ...
+row of a horizon  (K):                                           | known, lags, age, calendar ...
+categories (C, D):                       | past ...              | known ...
 a series:               static reals, static codes (0 = never seen in training)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqmodel.calendar_features import choose_cycles, make_calendar
-from seqmodel.filling import fill_target
+from seqmodel.calendar_features import HOLIDAYS, choose_cycles
+from seqmodel.filling import measure_reach
 from seqmodel.panel import Panel
-from seqmodel.scaling import Scaler
-from seqmodel.specs import FeatureSpec, GridSpec, SourceSpec
+from seqmodel.rows import Cut
+from seqmodel.scaling import Scaler, bend, unbend
+from seqmodel.specs import FeatureSpec, GridSpec, PipelineSpec, ScalingSpec, SourceSpec
 
-Floats32 = NDArray[np.float32]
-#: A scaled covariate beyond this is a fault of the sensor, not a signal.
-CLIP = 10.0
-UNFILLED = GridSpec()
-
-
-@final
-@dataclass(frozen=True)
-class Rows:
-    """R encoded rows of S series, the only thing windows are cut from.
-
-    Attributes:
-        past: R x F features of a lookback row; a missing number is 0, its mean.
-        known: R x K features of a horizon row.
-        target: R scaled targets, 0 where missing.
-        weight: R ones where the target was observed, else zeros.
-        reals: S x static reals, scaled.
-        codes: S x static categories; 0 for one that was never seen in training.
-    """
-
-    past: Floats32
-    known: Floats32
-    target: Floats32
-    weight: Floats32
-    reals: Floats32
-    codes: NDArray[np.int32]
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays by name, as they are stored."""
-        return dict(self.__dict__)
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+#: Sections of the spec that are kept with what was fitted.
+SECTIONS: dict[str, Any] = {
+    "source": SourceSpec,
+    "features": FeatureSpec,
+    "scaling": ScalingSpec,
+    "grid": GridSpec,
+}
+#: Rolling statistics that move with the target's location.
+LOCATED = ("mean", "min", "max")
 
 
 @final
@@ -58,186 +41,228 @@ class Preprocessor:
 
     Attributes:
         source: roles of the columns.
-        features: calendar and lags, both filled in.
-        ids: S series seen in training.
-        scalers: column -> statistics of the S series.
-        categories: static column -> its categories; their codes count from 1.
-        reals: static column -> (mean, spread) over series.
+        features: calendar, lags, rolling statistics; the calendar is filled in.
+        scaling: scales of the target and of covariates.
         grid: how short gaps of the target are filled in the lookback.
+        lookback: L; a series never seen in training is scaled by its newest L rows (steps).
+        ids: S series seen in training.
+        births: S grid numbers of the series' first observed steps.
+        scalers: column -> statistics of the S series.
+        categories: categorical column -> its categories; their codes count from 1.
+        reals: static column -> (mean, spread) over series.
     """
 
     source: SourceSpec
     features: FeatureSpec
+    scaling: ScalingSpec
+    grid: GridSpec
+    lookback: int
     ids: tuple[str, ...]
+    births: tuple[int, ...]
     scalers: dict[str, Scaler]
     categories: dict[str, tuple[str, ...]]
     reals: dict[str, tuple[float, float]]
-    grid: GridSpec = UNFILLED
+    _places: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places = {series_id: i for i, series_id in enumerate(self.ids)}
+        object.__setattr__(self, "_places", places)
 
     @classmethod
-    def fit(
-        cls,
-        panel: Panel,
-        source: SourceSpec,
-        features: FeatureSpec,
-        until: int,
-        grid: GridSpec = UNFILLED,
-    ) -> Self:
+    def fit(cls, panel: Panel, spec: PipelineSpec, until: int) -> Self:
         """Measure everything on rows up to a grid number.
 
         Args:
             panel: rows of S series.
-            source: roles of the columns.
-            features: calendar and lags; a calendar of None is chosen by freq.
+            spec: source, features, scaling, grid and window sections count.
             until: grid number of the last training row.
-            grid: how short gaps of the target are filled in the lookback.
         """
         rows = panel.number_of_row <= until
-        series = panel.series_of_row[rows]
-        scalers = {
-            name: Scaler.fit(values[rows], series, len(panel.ids))
-            for name, values in panel.values.items()
-        }
         categories, reals = {}, {}
+        for name, labels in panel.labels.items():
+            found = np.unique(labels.codes[rows])
+            categories[name] = tuple(labels.names[code] for code in found if code >= 0)
+        taught = np.unique(panel.series_of_row[rows])
         for name, values in panel.static.items():
             if values.dtype == object:
-                categories[name] = tuple(sorted({str(v) for v in values if v is not None}))
+                categories[name] = tuple(sorted({str(v) for v in values[taught] if v is not None}))
             else:
-                one = np.zeros(len(values), dtype=np.int32)
-                scaler = Scaler.fit(values.astype(np.float64), one, 1)
-                reals[name] = (float(scaler.mean[0]), float(scaler.spread[0]))
+                one = np.zeros(len(taught), dtype=np.int32)
+                scaler = Scaler.fit(values[taught].astype(np.float64), one, 1)
+                reals[name] = (float(scaler.location[0]), float(scaler.spread[0]))
+        features = spec.features
         if features.calendar is None:
-            features = features.model_copy(update={"calendar": choose_cycles(panel.grid.step)})
-        return cls(source, features, tuple(panel.ids), scalers, categories, reals, grid)
+            features = features.model_copy(update={"calendar": choose_cycles(panel.grid)})
+        seen = np.flatnonzero(rows & np.isfinite(panel.values["target"]))
+        series, first = np.unique(panel.series_of_row[seen], return_index=True)
+        numbers = panel.number_of_row[seen[first]]
+        scalers = measure_scalers(panel, rows, spec.source, spec.scaling)
+        return cls(
+            source=spec.source,
+            features=features,
+            scaling=spec.scaling,
+            grid=spec.grid,
+            lookback=spec.window.lookback,
+            ids=tuple(panel.ids[s] for s in series),
+            births=tuple(numbers.tolist()),
+            scalers={
+                name: scaler.take(series.astype(np.int64), scaler)
+                for name, scaler in scalers.items()
+            },
+            categories=categories,
+            reals=reals,
+        )
+
+    @property
+    def past_names(self) -> tuple[str, ...]:
+        """Names of the features that only a lookback row has."""
+        rolled = (f"target_{r.statistic}_{r.steps}" for r in self.features.rolling)
+        return ("target", "observed", *self._real(self.source.past), *rolled)
 
     @property
     def known_names(self) -> tuple[str, ...]:
         """Names of the K features of a horizon row."""
-        lags = (f"target_lag_{lag}" for lag in self.features.lags)
-        waves = (f"{c}_{w}" for c in self.features.calendar or () for w in ("sin", "cos"))
-        return (*self.source.known, *lags, *waves)
+        f = self.features
+        lags = (f"target_lag_{lag}" for lag in f.lags)
+        waves = (f"{c}_{w}" for c in f.calendar or () for w in ("sin", "cos"))
+        age = ("age",) if f.age else ()
+        days = HOLIDAYS if f.holidays else ()
+        return (*self._real(self.source.known), *lags, *age, *waves, *days)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the F features of a lookback row."""
-        return ("target", "observed", *self.source.past, *self.known_names)
+        return (*self.past_names, *self.known_names)
+
+    def _real(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in columns if name not in self.categories)
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        """Codes of each static category, with 0 for the unseen."""
-        return tuple(len(c) + 1 for c in self.categories.values())
+    def target_columns(self) -> tuple[int, ...]:
+        """Positions among `names` of what is measured in the target's scale."""
+        f = self.features
+        located = {
+            "target",
+            *f.in_target_unit,
+            *(f"target_lag_{lag}" for lag in f.lags),
+            *(f"target_{r.statistic}_{r.steps}" for r in f.rolling if r.statistic in LOCATED),
+        }
+        return tuple(i for i, name in enumerate(self.names) if name in located)
+
+    @property
+    def code_names(self) -> tuple[str, ...]:
+        """Names of the C categorical covariates of a row, those known through the horizon last."""
+        return tuple(
+            n for n in (*self.source.past, *self.source.known) if n in self.categories
+        )
+
+    @property
+    def known_codes(self) -> int:
+        """D, how many of `code_names` are known through the horizon."""
+        return sum(name in self.categories for name in self.source.known)
+
+    @property
+    def static_names(self) -> tuple[str, ...]:
+        """Names of the B categorical static covariates."""
+        return tuple(name for name in self.source.static if name in self.categories)
+
+    def count_codes(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        """Return how many codes some categorical columns have, 0 (unseen) included."""
+        return tuple(len(self.categories[name]) + 1 for name in names)
+
+    @property
+    def reach(self) -> int:
+        """How far before a row its features look (steps)."""
+        rolled = (r.steps - 1 for r in self.features.rolling)
+        filled = measure_reach(self.grid, self.source.season)
+        return max((*self.features.lags, *rolled), default=0) + filled
+
+    def cut(self, spec: PipelineSpec, *, in_target_unit: bool = False) -> Cut:
+        """Return how windows are cut from the rows encoded here.
+
+        Args:
+            spec: window and model sections count.
+            in_target_unit: whether the network speaks of counts instead of scaled numbers.
+        """
+        return Cut(
+            lookback=spec.window.lookback,
+            horizon=spec.window.horizon,
+            known=len(self.known_names),
+            known_codes=self.known_codes,
+            scale=self.scaling.window,
+            season=self.source.season,
+            cycle=spec.model.cycle or self.source.season,
+            target_columns=self.target_columns,
+            in_target_unit=in_target_unit,
+        )
+
+    def find(self, ids: list[str]) -> Integers:
+        """Return the positions of some series among those of the training, -1 for the others."""
+        return np.array([self._places.get(i, -1) for i in ids], dtype=np.int64)
 
     def align(self, panel: Panel, until: int) -> dict[str, Scaler]:
         """Return the scalers in the panel's order of series.
 
-        A series never seen in training is scaled by its own rows up to the grid number `until`.
+        A series never seen in training is scaled by its own newest L rows up to the grid number
+        `until`.
         """
-        place = {series_id: i for i, series_id in enumerate(self.ids)}
-        positions = np.array([place.get(i, -1) for i in panel.ids], dtype=np.int64)
-        rows = (panel.number_of_row <= until) & (positions < 0)[panel.series_of_row]
-        own = panel.series_of_row[rows]
-        return {
-            name: scaler.take(positions, Scaler.fit(panel.values[name][rows], own, len(panel.ids)))
-            for name, scaler in self.scalers.items()
-        }
-
-    def encode(self, panel: Panel, *, until: int) -> Rows:
-        """Encode every row of a panel; row r depends on nothing after r but known covariates.
-
-        Where gaps are filled that holds at `until` and the panel's cutoffs only (see `filling`).
-        What is filled is read in the lookback and is no target, no lag and not `observed`.
-
-        Args:
-            panel: rows of S series.
-            until: grid number of the earliest cutoff that will be forecast from: series that
-                were never seen in training are scaled by their rows up to here.
-        """
-        scalers, series = self.align(panel, until), panel.series_of_row
-        history = panel.number_of_row <= panel.cutoff
-        for name in self.features.in_target_unit:
-            scalers[name] = scalers["target"]
-        scaled = {
-            name: scaler.transform(panel.values[name], series) for name, scaler in scalers.items()
-        }
-        target = np.where(history, scaled["target"], np.nan)
-        observed = np.isfinite(target)
-        known = self._encode_known(panel, scaled, target)
-        past = [target, observed.astype(np.float64)]
-        if self.grid.fill != "none":
-            seen = fill_target(panel, self.grid, self.source.season, {*panel.cutoffs, until})
-            past[0] = np.where(history, scalers["target"].transform(seen, series), np.nan)
-        past += [_clip(scaled[name]) for name in self.source.past]
-        return Rows(
-            past=np.concatenate([_fill(np.stack(past, axis=1)), known], axis=1),
-            known=known,
-            target=_fill(target),
-            weight=observed.astype(np.float32),
-            reals=self._encode_reals(panel),
-            codes=self._encode_codes(panel),
-        )
-
-    def _encode_known(
-        self, panel: Panel, scaled: dict[str, NDArray[np.float64]], target: NDArray[np.float64]
-    ) -> Floats32:
-        columns = [_clip(scaled[name])[:, None] for name in self.source.known]
-        rows = np.arange(panel.rows)
-        begins = panel.offsets[:-1][panel.series_of_row]
-        for lag in self.features.lags:
-            inside = rows - lag >= begins
-            columns.append(np.where(inside, target[np.maximum(rows - lag, 0)], np.nan)[:, None])
-        # The calendar is the same for every series: made once for the grid, then taken.
+        positions = self.find(panel.ids)
         numbers = panel.number_of_row
-        start = int(numbers.min()) if len(numbers) else 0
-        moments = panel.grid.moment(np.arange(start, panel.end))
-        cycles = self.features.calendar or ()
-        calendar = make_calendar(moments, cycles, self.source.timezone)
-        columns.append(calendar[numbers - start])
-        return _fill(np.concatenate(columns, axis=1))
+        rows = (numbers <= until) & (numbers > until - self.lookback)
+        own = measure_scalers(
+            panel, rows & (positions < 0)[panel.series_of_row], self.source, self.scaling
+        )
+        return {name: s.take(positions, own[name]) for name, s in self.scalers.items()}
 
-    def _encode_reals(self, panel: Panel) -> Floats32:
-        columns = [
-            _clip((panel.static[name] - mean) / spread)
-            for name, (mean, spread) in self.reals.items()
-        ]
-        empty = np.empty((len(panel.ids), 0))
-        return _fill(np.stack(columns, axis=1) if columns else empty)
-
-    def _encode_codes(self, panel: Panel) -> NDArray[np.int32]:
-        columns = []
-        for name, categories in self.categories.items():
-            codes = {c: i + 1 for i, c in enumerate(categories)}
-            columns.append([0 if v is None else codes.get(str(v), 0) for v in panel.static[name]])
-        return np.array(columns, dtype=np.int32).reshape(len(columns), len(panel.ids)).T
+    def inverse(self, values: Floats, scaler: Scaler, series: NDArray[np.int32]) -> Floats:
+        """Bring N x ... numbers of N numbered series back to the target's unit."""
+        return unbend(scaler.inverse(values, series), self.scaling.transform)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything fitted as JSON."""
         return {
-            "source": self.source.model_dump(mode="json"),
-            "features": self.features.model_dump(mode="json"),
+            **{name: getattr(self, name).model_dump(mode="json") for name in SECTIONS},
+            "lookback": self.lookback,
             "ids": list(self.ids),
+            "births": list(self.births),
             "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
             "categories": {name: list(c) for name, c in self.categories.items()},
             "reals": {name: list(r) for name, r in self.reals.items()},
-            "grid": self.grid.model_dump(mode="json"),
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read what `to_json` returned."""
         return cls(
-            source=SourceSpec.model_validate(value["source"]),
-            features=FeatureSpec.model_validate(value["features"]),
+            **{name: kind.model_validate(value[name]) for name, kind in SECTIONS.items()},
+            lookback=value["lookback"],
             ids=tuple(value["ids"]),
+            births=tuple(value["births"]),
             scalers={n: Scaler.from_json(s) for n, s in value["scalers"].items()},
             categories={n: tuple(c) for n, c in value["categories"].items()},
             reals={n: (r[0], r[1]) for n, r in value["reals"].items()},
-            grid=GridSpec.model_validate(value.get("grid", {})),
         )
 
 
-def _clip(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(values, -CLIP, CLIP)
+def measure_scalers(
+    panel: Panel, rows: NDArray[np.bool_], source: SourceSpec, scaling: ScalingSpec
+) -> dict[str, Scaler]:
+    """Measure the target and the real covariates of a panel's series on some of its rows.
 
-
-def _fill(values: NDArray[np.float64]) -> Floats32:
-    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+    Args:
+        panel: rows of S series.
+        rows: which of the R rows count.
+        source: its season counts.
+        scaling: which scales.
+    """
+    scalers = {}
+    for name, values in panel.values.items():
+        target = name == "target"
+        scalers[name] = Scaler.fit(
+            np.where(rows, bend(values, scaling.transform) if target else values, np.nan),
+            panel.series_of_row,
+            len(panel.ids),
+            scaling.series if target else scaling.covariates,
+            source.season,
+        )
+    return scalers

@@ -8,16 +8,15 @@ That a gap ends, and where, is known only after it. So a gap that is still open 
 be filled for a forecast from there, whatever the policy: a night that runs at the cutoff cannot
 know whether its gap will end within the limit, and `interpolate` would even read the answer.
 
-- At the backtest's cutoffs, and at any other that a caller names, a gap that spans the cutoff stays
-  missing: every row at or before a cutoff is a function of rows at or before it.
-- Training has a cutoff at every step. It leaves out the windows that end inside a filled gap
-  (`mark_filled` names them), so that a lookback never holds what was made from its own targets.
-- Nothing is filled before a series' first or after its last observed step.
+So the rows carry how long the filled gap has been open at each step (`measure_open`), and a window
+that ends in one shows it as missing (`WindowReader`): at every cutoff the lookback is what a night
+that ran there would have seen.
+
+Nothing is filled before a series' first or after its last observed step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -115,43 +114,32 @@ def fill_gaps(values: Floats, offsets: Integers, gaps: Gaps, policy: Fill, seaso
     return filled
 
 
-def list_fillable(panel: Panel, grid: GridSpec, cutoffs: Collection[int] = ()) -> Gaps:
-    """List the gaps of a panel's target that are filled.
-
-    Args:
-        panel: rows of S series.
-        grid: policy and limit.
-        cutoffs: grid numbers; a gap that is open at one of them stays missing, as does one that is
-            open at the panel's own.
-    """
+def list_fillable(panel: Panel, grid: GridSpec) -> Gaps:
+    """List the gaps of a panel's target that are filled; one open at its cutoff is not."""
     history = panel.number_of_row <= panel.cutoff
     gaps = list_gaps(np.where(history, panel.values["target"], np.nan), panel.offsets)
-    gaps = gaps.take((gaps.lengths <= grid.fill_limit) & (grid.fill != "none"))
-    shift = (panel.first - panel.offsets[:-1])[gaps.series]
-    borders = np.unique(np.array([*cutoffs], dtype=np.int64))
-    begun = np.searchsorted(borders, gaps.before + shift, side="right")
-    over = np.searchsorted(borders, gaps.after + shift, side="left")
-    return gaps.take(begun == over)
+    return gaps.take((gaps.lengths <= grid.fill_limit) & (grid.fill != "none"))
 
 
-def fill_target(panel: Panel, grid: GridSpec, season: int, cutoffs: Collection[int]) -> Floats:
+def fill_target(panel: Panel, grid: GridSpec, season: int) -> Floats:
     """Return the target as a lookback shows it, R values; the panel keeps what was observed.
 
     Args:
         panel: rows of S series.
         grid: policy and limit.
         season: (steps).
-        cutoffs: grid numbers from which a forecast is made.
     """
-    gaps = list_fillable(panel, grid, cutoffs)
+    gaps = list_fillable(panel, grid)
     return fill_gaps(panel.values["target"], panel.offsets, gaps, grid.fill, season)
 
 
-def mark_filled(panel: Panel, grid: GridSpec) -> NDArray[np.bool_]:
-    """Return which of the R rows lie in a gap that is filled: no window may end there."""
-    marks = np.zeros(panel.rows, dtype=bool)
-    marks[list_fillable(panel, grid).list_rows()[0]] = True
-    return marks
+def measure_open(panel: Panel, grid: GridSpec) -> NDArray[np.int32]:
+    """Return how long the filled gap at each of the R rows has been open, 0 outside of one."""
+    lengths = np.zeros(panel.rows, dtype=np.int32)
+    gaps = list_fillable(panel, grid)
+    rows, gap = gaps.list_rows()
+    lengths[rows] = rows - gaps.before[gap]
+    return lengths
 
 
 def measure_reach(grid: GridSpec, season: int) -> int:

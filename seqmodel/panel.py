@@ -2,12 +2,13 @@
 
 series a   |#####.####|hhhh|          # observed, . missing, h known covariates only
 series b       |######|hhhh|
-series c   |____##____|hhhh|          _ padded: too short for a lookback, or ended early
+series c         |##____|hhhh|          _ missing: the series ended early
                     cutoff   cutoff + horizon
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -26,6 +27,20 @@ Integers = NDArray[np.int64]
 
 @final
 @dataclass(frozen=True)
+class Labels:
+    """A categorical column.
+
+    Attributes:
+        codes: R positions in `names`, -1 where missing.
+        names: the categories.
+    """
+
+    codes: NDArray[np.int32]
+    names: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
 class Panel:
     """S series on one grid, all ending `horizon` steps after one cutoff.
 
@@ -36,10 +51,9 @@ class Panel:
         offsets: S + 1 positions; rows of series s are `offsets[s]:offsets[s + 1]`.
         cutoff: grid number of the last step of history.
         horizon: rows each series has after the cutoff, with known covariates only (steps).
-        values: target, past and known covariates, R rows each, NaN where missing.
+        values: target, real past and known covariates, R rows each, NaN where missing.
+        labels: categorical past and known covariates, R rows each.
         static: S values for each static covariate, numbers or strings.
-        cutoffs: grid numbers of earlier cutoffs that are forecast from as well: a gap that is open
-            at one of them is not filled.
     """
 
     grid: Grid
@@ -49,8 +63,8 @@ class Panel:
     cutoff: int
     horizon: int
     values: dict[str, Floats]
+    labels: dict[str, Labels]
     static: dict[str, NDArray[Any]]
-    cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.ids, self.ids[1:], strict=False))
@@ -91,8 +105,6 @@ def build_panel(
     *,
     cutoff: int,
     horizon: int,
-    least: int,
-    cutoffs: tuple[int, ...] = (),
 ) -> Panel:
     """Lay sorted table rows out on the grid.
 
@@ -102,11 +114,10 @@ def build_panel(
         source: which columns are past, known and static.
         cutoff: grid number of the last step of history; later rows of `rows` are ignored.
         horizon: rows to add after the cutoff (steps).
-        least: rows of history every series gets, padded on the left (steps).
-        cutoffs: grid numbers of earlier cutoffs that are forecast from as well.
 
     Raises:
-        DataError: if rows are off the grid, out of order or double.
+        DataError: if rows are off the grid, out of order or double, or if text stands where the
+            source declares numbers.
     """
     grid = Grid(source.freq)
     ids, codes = _code_series(rows["series_id"])
@@ -119,9 +130,11 @@ def build_panel(
             "found rows out of order or double, needed them sorted by series and time; take the"
             " table that ingest wrote"
         )
-    first = np.full(len(ids), cutoff + 1 - least, dtype=np.int64)
+    first = np.full(len(ids), cutoff + 1, dtype=np.int64)
     np.minimum.at(first, codes, numbers)
     offsets = np.concatenate([[0], np.cumsum(cutoff + horizon + 1 - first)])
+    columns = ("target", *source.past, *source.known)
+    categorical = [name for name in columns if is_categorical(rows.schema.field(name), source)]
     panel = Panel(
         grid=grid,
         ids=ids,
@@ -130,14 +143,18 @@ def build_panel(
         cutoff=cutoff,
         horizon=horizon,
         values={
-            name: np.full(int(offsets[-1]), np.nan)
-            for name in ("target", *source.past, *source.known)
+            name: np.full(int(offsets[-1]), np.nan) for name in columns if name not in categorical
+        },
+        labels={
+            name: Labels(
+                np.full(int(offsets[-1]), -1, dtype=np.int32), _list_names(rows, future, name)
+            )
+            for name in categorical
         },
         static=_take_static(rows, codes, numbers <= cutoff, len(ids), source),
-        cutoffs=cutoffs,
     )
     past = numbers <= cutoff
-    _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), list(panel.values))
+    _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), columns)
     later = rows.filter(pa.array(~past)).select(["series_id", "timestamp", *source.known])
     for table in (later, future):
         if table is not None and source.known and table.num_rows:
@@ -163,33 +180,67 @@ def _place_future(panel: Panel, table: pa.Table, source: SourceSpec) -> None:
     inside = (codes >= 0) & (numbers > panel.cutoff) & (numbers < panel.end)
     chosen = table.filter(pa.array(inside))
     _refuse_off_grid(chosen, _as_integers(chosen["timestamp"]), panel.grid)
-    _place(panel, codes[inside], numbers[inside], chosen, list(source.known))
+    _place(panel, codes[inside], numbers[inside], chosen, source.known)
+
+
+def is_categorical(field: pa.Field, source: SourceSpec) -> bool:
+    """Return whether a covariate counts as categories: text, or declared as such."""
+    return pa.types.is_string(field.type) or field.name in source.categorical
+
+
+def read_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as text: whole numbers without a fraction, whatever type they came in."""
+    if pa.types.is_floating(column.type):
+        whole = pc.cast(column, pa.int64(), safe=False)
+        exact = pc.equal(whole.cast(column.type), column)
+        return pc.if_else(exact, whole.cast(pa.string()), column.cast(pa.string()))
+    return column.cast(pa.string())
+
+
+def _list_names(rows: pa.Table, future: pa.Table | None, name: str) -> tuple[str, ...]:
+    names = set(pc.unique(read_labels(rows[name])).to_pylist())
+    if future is not None and name in future.column_names:
+        names |= set(pc.unique(read_labels(future[name])).to_pylist())
+    return tuple(sorted(names - {None}))
 
 
 def _place(
-    panel: Panel, codes: Integers, numbers: Integers, rows: pa.Table, names: list[str]
+    panel: Panel, codes: Integers, numbers: Integers, rows: pa.Table, names: Sequence[str]
 ) -> None:
     where = panel.offsets[codes] + numbers - panel.first[codes]
     for name in names:
         column = rows[name]
-        if pa.types.is_string(column.type):
+        if name in panel.labels:
+            labels = panel.labels[name]
+            found = pc.index_in(read_labels(column), value_set=pa.array(labels.names, pa.string()))
+            labels.codes[where] = pc.fill_null(found, -1).to_numpy()
+        elif pa.types.is_string(column.type):
             raise DataError(
-                f"found text in covariate {name!r}, needed numbers for past and known covariates;"
-                " declare it static or encode it as numbers"
+                f"found text in target {name!r}, needed numbers; name another column in"
+                " source.target"
             )
-        panel.values[name][where] = column.to_numpy()
+        else:
+            values = column.to_numpy()
+            # An infinite covariate is a fault of the sensor: missing.
+            panel.values[name][where] = np.where(np.isfinite(values), values, np.nan)
 
 
 def _take_static(
     rows: pa.Table, codes: Integers, past: NDArray[np.bool_], series: int, source: SourceSpec
 ) -> dict[str, NDArray[Any]]:
-    """Take each series' newest value up to the cutoff."""
+    """Take each series' newest value up to the cutoff; text where it counts as categories."""
     last = np.zeros(series, dtype=np.int64)
     last[codes[past]] = np.flatnonzero(past)
     return {
-        name: rows[name].take(pa.array(last)).to_numpy(zero_copy_only=False)
+        name: _take(rows[name], pa.array(last), is_categorical(rows.schema.field(name), source))
         for name in source.static
     }
+
+
+def _take(column: pa.ChunkedArray, rows: pa.Array, categorical: bool) -> NDArray[Any]:  # noqa: FBT001
+    chosen = column.take(rows)
+    values: NDArray[Any] = (read_labels(chosen) if categorical else chosen).to_numpy()
+    return values
 
 
 def _code_series(column: pa.ChunkedArray) -> tuple[list[str], Integers]:

@@ -1,67 +1,191 @@
-"""Per-series standard scaling: statistics of training rows, exact inverse."""
+"""The scale of each series: a curve, then location and spread of training rows; exact inverse.
+
+        bend                       transform
+ y  ------------>  log1p(y)  ------------------->  (log1p(y) - location) / spread
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from seqmodel.quantiles import measure_quantiles
+from seqmodel.specs import Scale
 
-#: A spread below this share of the mean's size may be the rounding of the mean, not a signal.
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.integer[Any]]
+
+#: A spread below this share of the location's size may be the rounding of it, not a signal.
 FLAT = 1e-8
+#: Interquartile range of a normal distribution in standard deviations.
+IQR = 1.3489795003921634
+#: Beyond this expm1 and sinh are infinite in double precision.
+STEEPEST = 709.0
+
+
+def bend(values: Floats, transform: str) -> Floats:
+    """Apply a curve of `scaling.transform`; all are odd, ascending and without bounds."""
+    if transform == "log1p":
+        return np.sign(values) * np.log1p(np.abs(values))
+    return np.arcsinh(values) if transform == "asinh" else values
+
+
+def unbend(values: Floats, transform: str) -> Floats:
+    """Undo `bend`; what would overflow stays at the largest number."""
+    if transform == "none":
+        return values
+    held = np.clip(values, -STEEPEST, STEEPEST)
+    return np.sign(held) * np.expm1(np.abs(held)) if transform == "log1p" else np.sinh(held)
+
+
+@final
+@dataclass(frozen=True)
+class Grouped:
+    """Observed values of S series, series by series.
+
+    Attributes:
+        values: observed values.
+        series: number of the series of each.
+        rows: position of each on the grid of all rows.
+        count: S.
+        season: (steps).
+    """
+
+    values: Floats
+    series: Numbers
+    rows: NDArray[np.int64]
+    count: int
+    season: int
+
+    def mean(self, of: Floats) -> Floats:
+        """Return S means of one number an observed value, NaN without any."""
+        with np.errstate(invalid="ignore"):
+            found: Floats = np.bincount(self.series, of, self.count) / self.sizes
+        return found
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """S numbers of observed values."""
+        return np.bincount(self.series, minlength=self.count)
+
+
+def measure_standard(g: Grouped) -> tuple[Floats, Floats]:
+    """Mean and standard deviation."""
+    mean = g.mean(g.values)
+    # Two passes: the one-pass formula loses all digits of a large mean.
+    return mean, np.sqrt(g.mean((g.values - mean[g.series]) ** 2))
+
+
+def measure_robust(g: Grouped) -> tuple[Floats, Floats]:
+    """Median, and interquartile range in standard deviations of a normal distribution."""
+    found = measure_quantiles(g.values, g.series, g.count, np.array([0.25, 0.5, 0.75]))
+    return found[:, 1], (found[:, 2] - found[:, 0]) / IQR
+
+
+def measure_mean_abs(g: Grouped) -> tuple[Floats, Floats]:
+    """Zero and mean size: zeros stay zeros."""
+    return np.zeros(g.count), g.mean(np.abs(g.values))
+
+
+def measure_min_max(g: Grouped) -> tuple[Floats, Floats]:
+    """Minimum and range."""
+    found = measure_quantiles(g.values, g.series, g.count, np.array([0.0, 1.0]))
+    return found[:, 0], found[:, 1] - found[:, 0]
+
+
+def measure_last(g: Grouped) -> tuple[Floats, Floats]:
+    """Newest value and standard deviation."""
+    last = np.zeros(g.count)
+    last[g.series] = g.values
+    return last, measure_standard(g)[1]
+
+
+def measure_seasonal(g: Grouped) -> tuple[Floats, Floats]:
+    """Mean, and mean size of what changes within a season."""
+    at = np.searchsorted(g.rows, g.rows - g.season)
+    at = np.minimum(at, max(len(g.rows) - 1, 0))
+    pairs = (g.rows[at] == g.rows - g.season) & (g.series[at] == g.series)
+    change = np.abs(g.values - g.values[at])[pairs]
+    with np.errstate(invalid="ignore"):
+        found = np.bincount(g.series[pairs], change, g.count) / np.bincount(
+            g.series[pairs], minlength=g.count
+        )
+    mean, spread = measure_standard(g)
+    return mean, np.where(np.isfinite(found), found, spread)
+
+
+#: Name of a scale -> location and spread of each series.
+SCALES: dict[Scale, Callable[[Grouped], tuple[Floats, Floats]]] = {
+    "none": lambda g: (np.zeros(g.count), np.ones(g.count)),
+    "standard": measure_standard,
+    "robust": measure_robust,
+    "mean_abs": measure_mean_abs,
+    "min_max": measure_min_max,
+    "last": measure_last,
+    "seasonal": measure_seasonal,
+}
 
 
 @final
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and standard deviation of S series for one column.
+    """Location and spread of S series for one column.
 
     Attributes:
-        mean: S means (column's unit).
-        spread: S standard deviations, never zero (column's unit).
+        location: S numbers (column's unit).
+        spread: S numbers, never zero (column's unit).
     """
 
-    mean: Floats
+    location: Floats
     spread: Floats
 
     @classmethod
-    def fit(cls, values: Floats, series: NDArray[np.int32], count: int) -> Self:
-        """Measure S series; NaN is left out.
+    def fit(
+        cls,
+        values: Floats,
+        series: Numbers,
+        count: int,
+        scale: Scale = "standard",
+        season: int = 1,
+    ) -> Self:
+        """Measure S series; what is not finite is left out.
 
-        A series with no value gets the mean and spread of all the others; one that never changes
-        gets the spread 1.
+        A series with no value gets the mean location and spread of all the others; one that never
+        changes gets its standard deviation, or the spread 1 where that is zero as well.
 
         Args:
-            values: R values, NaN where missing.
-            series: R series numbers.
+            values: R values on the grid, series by series, NaN where missing.
+            series: R series numbers, ascending.
             count: S.
+            scale: name in `SCALES`.
+            season: (steps).
         """
-        seen = np.isfinite(values)
-        values, series = values[seen], series[seen]
-        rows = np.bincount(series, minlength=count)
-        with np.errstate(invalid="ignore"):
-            mean = np.bincount(series, values, count) / rows
-            # Two passes: the one-pass formula loses all digits of a large mean.
-            square = np.bincount(series, (values - mean[series]) ** 2, count) / rows
-        spread = np.sqrt(square)
-        known = rows > 0
-        mean = np.where(known, mean, mean[known].mean() if known.any() else 0.0)
-        spread = np.where(known, spread, spread[known].mean() if known.any() else 1.0)
-        # Rounding is no unit; a real spread on top of a huge mean is one.
-        flat = spread <= FLAT * np.abs(mean)
-        return cls(mean=mean, spread=np.where(flat, np.maximum(spread, 1.0), spread))
+        rows = np.flatnonzero(np.isfinite(values))
+        grouped = Grouped(values[rows], series[rows], rows, count, season)
+        location, spread = SCALES[scale](grouped)
+        seen = grouped.sizes > 0
+        if scale != "none":
+            size = np.abs(measure_standard(grouped)[0])
+            # Rounding is no unit; a real spread on top of a huge mean is one.
+            for other in (measure_standard(grouped)[1], 1.0):
+                flat = spread <= FLAT * size
+                spread = np.where(flat, other, spread)
+        location = np.where(seen, location, location[seen].mean() if seen.any() else 0.0)
+        spread = np.where(seen, spread, spread[seen].mean() if seen.any() else 1.0)
+        return cls(location=location, spread=np.where(spread > 0, spread, 1.0))
 
-    def transform(self, values: Floats, series: NDArray[np.int32]) -> Floats:
+    def transform(self, values: Floats, series: Numbers) -> Floats:
         """Scale R values of the numbered series."""
-        return (values - self.mean[series]) / self.spread[series]
+        return (values - self.location[series]) / self.spread[series]
 
-    def inverse(self, values: Floats, series: NDArray[np.int32]) -> Floats:
+    def inverse(self, values: Floats, series: Numbers) -> Floats:
         """Undo `transform` for N x ... values of N numbered series."""
         shape = (-1, *(1,) * (values.ndim - 1))
-        return values * self.spread[series].reshape(shape) + self.mean[series].reshape(shape)
+        return values * self.spread[series].reshape(shape) + self.location[series].reshape(shape)
 
     def take(self, positions: NDArray[np.int64], fallback: Scaler) -> Scaler:
         """Return the statistics of other series in another order.
@@ -70,22 +194,22 @@ class Scaler:
             positions: where each wanted series is here, -1 for one that was never seen.
             fallback: statistics of the wanted series themselves, used for the unseen.
         """
-        if not len(self.mean):
+        if not len(self.location):
             return fallback
         known = positions >= 0
         return Scaler(
-            mean=np.where(known, self.mean[positions], fallback.mean),
+            location=np.where(known, self.location[positions], fallback.location),
             spread=np.where(known, self.spread[positions], fallback.spread),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the statistics as JSON; doubles survive it exactly."""
-        return {"mean": self.mean.tolist(), "spread": self.spread.tolist()}
+        return {"location": self.location.tolist(), "spread": self.spread.tolist()}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read what `to_json` returned."""
         return cls(
-            mean=np.array(value["mean"], dtype=np.float64),
+            location=np.array(value["location"], dtype=np.float64),
             spread=np.array(value["spread"], dtype=np.float64),
         )

@@ -1,11 +1,12 @@
 """Where training ends, the holdout lies and the backtest begins, as grid numbers.
 
-|-------- training targets --------|-- holdout targets --|--- backtest targets ---|
-first row                        train               first cutoff              cutoff
+first row            train    holdout     first cutoff                 cutoff
+|--- training targets ---|gap|--- holdout ---|gap|--- backtest targets ---|
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from seqmodel.errors import DataError
 from seqmodel.specs import PipelineSpec
 
+#: Width of a drawn timeline (characters).
+DRAWN = 72
+
 
 @final
 @dataclass(frozen=True)
@@ -22,14 +26,25 @@ class Split:
     """Borders of the parts; no window's targets straddle one.
 
     Attributes:
+        first: number of the oldest row.
         train: number of the last training target.
-        holdout: number of the last holdout target = the first backtest cutoff.
+        holdout: number of the last holdout target.
         cutoffs: numbers of the backtest's cutoffs, ascending.
+        horizon: H (steps).
+        gap: left out between the parts (steps).
     """
 
+    first: int
     train: int
     holdout: int
     cutoffs: NDArray[np.int64]
+    horizon: int
+    gap: int = 0
+
+    @property
+    def last(self) -> int:
+        """Number of the last target of the backtest."""
+        return int(self.cutoffs[-1]) + self.horizon
 
 
 def split_steps(first: int, cutoff: int, spec: PipelineSpec) -> Split:
@@ -43,20 +58,59 @@ def split_steps(first: int, cutoff: int, spec: PipelineSpec) -> Split:
     Raises:
         DataError: if training would have no window.
     """
-    horizon = spec.window.horizon
+    horizon, gap = spec.window.horizon, spec.backtest.gap
     last = cutoff - horizon
     cutoffs = last - spec.backtest.step * np.arange(spec.backtest.cutoffs)[::-1]
-    holdout = int(cutoffs[0])
+    holdout = int(cutoffs[0]) - gap
     steps = holdout - first + 1
-    needed = spec.window.lookback + 2 * horizon
+    past = spec.window.least_history
+    needed = past + 2 * horizon + gap
     if steps < needed:
         reserve = cutoff - holdout
         raise DataError(
-            f"found {cutoff - first + 1} steps in the longest series, needed lookback"
-            f" {spec.window.lookback} + two horizons of {horizon} (training, holdout) + {reserve}"
-            " steps of backtest; shorten window.lookback or backtest.cutoffs, or bring a longer"
-            " history"
+            f"found {cutoff - first + 1} steps in the longest series, needed a history of {past} +"
+            f" two horizons of {horizon} (training, holdout) + {reserve + gap} steps of backtest"
+            " and gaps; shorten window.lookback, window.horizon or backtest.cutoffs, or bring a"
+            " longer history"
         )
     # At least one horizon for the holdout, at least one window for training.
-    share = max(horizon, round(spec.train.holdout * (steps - spec.window.lookback)))
-    return Split(train=min(holdout - share, holdout - horizon), holdout=holdout, cutoffs=cutoffs)
+    most = holdout - gap - (first + past + horizon - 1)
+    share = min(max(horizon, round(spec.train.holdout * (steps - past))), most)
+    return Split(first, holdout - gap - share, holdout, cutoffs, horizon, gap)
+
+
+def draw_split(split: Split, show: Callable[[int], str]) -> str:
+    """Draw the parts as a timeline of plain text.
+
+    Args:
+        split: the borders.
+        show: writes a grid number as a moment.
+
+    Returns:
+        Three lines: the bar in proportion, its cutoffs as `^`, and what each letter means. A part
+        is drawn with one letter at least.
+    """
+    parts = [
+        ("t", split.first, split.train, "training"),
+        (".", split.train + 1, split.train + split.gap, "gap"),
+        ("h", split.train + split.gap + 1, split.holdout, "holdout"),
+        (".", split.holdout + 1, int(split.cutoffs[0]), "gap"),
+        ("b", int(split.cutoffs[0]) + 1, split.last, "backtest"),
+    ]
+    whole = split.last - split.first + 1
+    bar, legend = "", []
+    for letter, begin, end, name in parts:
+        if end < begin:
+            continue
+        bar += letter * max(1, round(DRAWN * (end - begin + 1) / whole))
+        legend.append(
+            f"{letter} {name}: {end - begin + 1} steps, {show(begin)} to {show(end)}"
+        )
+    places = [
+        min(len(bar) - 1, round(len(bar) * (int(c) - split.first + 1) / whole))
+        for c in split.cutoffs
+    ]
+    marks = "".join("^" if i in places else " " for i in range(len(bar)))
+    return "\n".join(
+        [f"|{bar}|", f" {marks.rstrip()}  {len(split.cutoffs)} cutoffs", *legend]
+    )

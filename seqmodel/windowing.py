@@ -8,11 +8,16 @@ from typing import final
 
 import numpy as np
 
+from numpy.typing import NDArray
+
+from seqmodel.covariates import refuse_changes, refuse_holes
+from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
-from seqmodel.features import Preprocessor, Rows
-from seqmodel.filling import mark_filled, measure_reach
+from seqmodel.features import Preprocessor
 from seqmodel.grid import Grid, to_microseconds
+from seqmodel.models.protocol import InputShapes
 from seqmodel.panel import Panel, build_panel
+from seqmodel.rows import Rows
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import split_steps
 from seqmodel.store.arrays import read_arrays, write_arrays
@@ -21,58 +26,40 @@ from seqmodel.store.fingerprints import SHORT, digest_folder, digest_value
 from seqmodel.store.refs import TableRef, ValidatedTableRef, WindowsRef
 from seqmodel.store.store import Store, replace_file
 from seqmodel.store.tables import read_future, read_rows
-from seqmodel.windows import WindowIndex, WindowReader, index_windows
+from seqmodel.windows import WindowIndex, WindowReader, Windows, index_windows
 
-#: Windows looked at for early stopping: more would cost time and change nothing.
-HOLDOUT_WINDOWS = 4096
+Integers = NDArray[np.int64]
+
+#: Windows whose targets are counted at once while the index is made.
+WINDOWS_AT_ONCE = 1 << 20
 
 
 def load_panel(
-    store: Store,
-    table: TableRef,
-    spec: PipelineSpec,
-    *,
-    least: int,
-    history: int | None = None,
+    store: Store, table: TableRef, spec: PipelineSpec, *, history: int | None = None
 ) -> Panel:
     """Read a table as a panel that ends one horizon after the table's cutoff.
-
-    Of the whole history a backtest can be made: the panel then names the backtest's cutoffs.
 
     Args:
         store: the data root.
         table: the table.
-        spec: source, grid, window and, for the whole history, backtest sections count.
-        least: history every series gets, padded on the left (steps).
+        spec: source, window and features sections count.
         history: newest steps wanted, without it all (steps).
     """
     grid = Grid(spec.source.freq)
     cutoff = int(grid.number(np.array([to_microseconds(table.cutoff)]))[0])
     columns = ["series_id", "timestamp", "target", *spec.source.covariates]
-    first, cutoffs = None, list_cutoffs(cutoff, spec)
+    first = None
     if history is not None:
         import pyarrow as pa
 
-        history += measure_reach(spec.grid, spec.source.season)
-        cutoffs = ()
         moment = int(grid.moment(np.array([cutoff - history + 1]))[0])
         first = pa.scalar(moment, pa.timestamp("us", tz="UTC"))
     folder = store.find(table.key)
+    rows = read_rows(folder, columns, first=first)
+    refuse_changes(rows, spec.source, spec.features)
     return build_panel(
-        read_rows(folder, columns, first=first),
-        read_future(folder),
-        spec.source,
-        cutoff=cutoff,
-        horizon=spec.window.horizon,
-        least=least,
-        cutoffs=cutoffs,
+        rows, read_future(folder), spec.source, cutoff=cutoff, horizon=spec.window.horizon
     )
-
-
-def list_cutoffs(cutoff: int, spec: PipelineSpec) -> tuple[int, ...]:
-    """Return the backtest's cutoffs in a history that ends at `cutoff`, as `split_steps` does."""
-    last = cutoff - spec.window.horizon
-    return tuple(last - spec.backtest.step * i for i in reversed(range(spec.backtest.cutoffs)))
 
 
 def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) -> WindowsRef:
@@ -82,13 +69,14 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
         DataError: if not one training window with an observed target exists.
     """
     table = judged.table
-    panel = load_panel(store, table, spec, least=spec.window.lookback)
+    panel = load_panel(store, table, spec)
+    refuse_holes(panel, spec.source, spec.features)
     split = split_steps(int(panel.first.min()), panel.cutoff, spec)
-    fitted = Preprocessor.fit(panel, spec.source, spec.features, split.train, spec.grid)
-    rows = fitted.encode(panel, until=split.train)
+    fitted = Preprocessor.fit(panel, spec, split.train)
+    rows = encode_panel(fitted, panel, until=split.train)
     parts = {
-        "train": _index(panel, rows, spec, panel.first.min(), split.train, spec.window.stride),
-        "holdout": _index(panel, rows, spec, split.train, split.holdout, 1).spread(HOLDOUT_WINDOWS),
+        "train": _index(panel, rows, spec, split.first, split.train, spec.window.stride),
+        "holdout": _index(panel, rows, spec, split.train + split.gap, split.holdout, 1),
     }
     for name, index in parts.items():
         if not len(index):
@@ -102,7 +90,7 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
         folder.mkdir()
         write_arrays(folder, rows.arrays())
         for name, index in parts.items():
-            write_arrays(folder, {f"{name}_starts": index.starts, f"{name}_series": index.series})
+            write_arrays(folder, {f"{name}_{key}": array for key, array in index.arrays().items()})
         replace_file(folder / PREPROCESSOR, json.dumps(fitted.to_json()).encode())
         fingerprint = digest_value(digest_folder(folder))
         key = f"{table.key.split('/', 1)[0]}/windows/{fingerprint[:SHORT]}"
@@ -119,26 +107,35 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
 def _index(
     panel: Panel, rows: Rows, spec: PipelineSpec, after: int, until: int, stride: int
 ) -> WindowIndex:
-    """List windows with an observed step in lookback and horizon each, that end in no filled gap.
-
-    In such a gap the lookback would show a step that was filled because of what came after.
-    """
-    lookback, horizon = spec.window.lookback, spec.window.horizon
+    """List the windows with an observed step in the lookback, and with the targets wanted."""
     index = index_windows(
         panel.first,
         panel.offsets,
-        lookback,
-        horizon,
-        after=int(after),
+        spec.window.lookback,
+        spec.window.horizon,
+        after=after,
         until=until,
         stride=stride,
+        least=spec.window.least_history,
     )
-    seen = np.concatenate([[0], np.cumsum(rows.weight, dtype=np.int64)])
-    cut = index.starts + lookback
-    useful = (seen[cut] > seen[index.starts]) & (seen[cut + horizon] > seen[cut])
-    if spec.grid.fill != "none":
-        useful &= ~mark_filled(panel, spec.grid)[cut - 1]
-    return index.take(np.flatnonzero(useful))
+    seen = np.concatenate([[0], np.cumsum(rows.values[:, 1], dtype=np.int64)])
+    wanted = spec.window.horizon if spec.window.missing == "skip" else 1
+    kept = [
+        part.keep(_mark_useful(part.all(), rows, seen, spec, wanted))
+        for part in index.split(WINDOWS_AT_ONCE)
+    ]
+    return WindowIndex.join(kept, stride)
+
+
+def _mark_useful(
+    windows: Windows, rows: Rows, seen: Integers, spec: PipelineSpec, wanted: int
+) -> NDArray[np.bool_]:
+    cut = windows.starts + spec.window.lookback
+    begins = np.maximum(windows.starts, rows.begins[windows.series])
+    marks: NDArray[np.bool_] = (seen[cut] > seen[begins]) & (
+        seen[cut + spec.window.horizon] - seen[cut] >= wanted
+    )
+    return marks
 
 
 @final
@@ -151,9 +148,27 @@ class StoredWindows:
     train: WindowIndex
     holdout: WindowIndex
 
-    def reader(self, spec: PipelineSpec) -> WindowReader:
+    def reader(self, spec: PipelineSpec, *, in_target_unit: bool = False) -> WindowReader:
         """Return the reader of these rows."""
-        return WindowReader(self.rows, spec.window.lookback, spec.window.horizon)
+        return WindowReader(self.rows, self.fitted.cut(spec, in_target_unit=in_target_unit))
+
+    def shapes(self, spec: PipelineSpec) -> InputShapes:
+        """Return the sizes of a network's inputs."""
+        fitted = self.fitted
+        cut = fitted.cut(spec)
+        return InputShapes(
+            lookback=cut.lookback,
+            horizon=cut.horizon,
+            features=len(fitted.names),
+            known=cut.known,
+            past_cardinalities=fitted.count_codes(fitted.code_names),
+            known_codes=cut.known_codes,
+            static=len(fitted.reals),
+            static_cardinalities=fitted.count_codes(fitted.static_names),
+            series=len(fitted.ids),
+            season=cut.season,
+            cycle=cut.cycle,
+        )
 
 
 def load_windows(store: Store, windows: WindowsRef) -> StoredWindows:
@@ -161,8 +176,5 @@ def load_windows(store: Store, windows: WindowsRef) -> StoredWindows:
     folder = store.find(windows.key)
     arrays = read_arrays(folder)
     fitted = Preprocessor.from_json(store.read_json(f"{windows.key}/{PREPROCESSOR}"))
-    parts = {
-        name: WindowIndex(arrays.pop(f"{name}_starts"), arrays.pop(f"{name}_series"))
-        for name in ("train", "holdout")
-    }
-    return StoredWindows(fitted=fitted, rows=Rows(**arrays), **parts)
+    train, holdout = (WindowIndex.from_arrays(arrays, name) for name in ("train", "holdout"))
+    return StoredWindows(fitted, Rows.from_arrays(arrays), train, holdout)

@@ -1,35 +1,41 @@
-"""Windows over one contiguous array of rows: an index of starts, and a gather a batch.
+"""Windows over one contiguous array of rows: an index of runs, and a gather a batch.
 
-    rows of a series   |--------------------------------------------------|
-    window at start i        |---- lookback L ----|-- horizon H --|
-                             i                i+L-1 = cutoff
+    rows of a series       |--------------------------------------------------|
+    window at start i            |---- lookback L ----|-- horizon H --|
+                                 i                i+L-1 = cutoff
+    short history      |____-----|-- horizon H --|        _ no rows: zeros, flagged as not observed
 
-Windows are never materialised: only the batch in hand exists.
+Windows are never materialised, nor is the list of them: the index holds a run of neighbouring
+windows in three numbers, and only the batch in hand exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from functools import cached_property
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from seqmodel.features import Rows
+from seqmodel.normalising import Normaliser
+from seqmodel.rows import Cut, Rows
 
 Integers = NDArray[np.int64]
+Floats32 = NDArray[np.float32]
 Inputs = dict[str, NDArray[np.float32] | NDArray[np.int32]]
 
 
 @final
 @dataclass(frozen=True)
-class WindowIndex:
+class Windows:
     """N windows by where they begin.
 
     Attributes:
-        starts: N positions of the first lookback row.
+        starts: N positions of the first lookback row; before the series' first row where its
+            history is short.
         series: N numbers of the series.
     """
 
@@ -39,15 +45,94 @@ class WindowIndex:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def take(self, positions: Integers) -> WindowIndex:
+    def take(self, positions: Integers) -> Windows:
         """Return some of the windows, in the order given."""
-        return WindowIndex(self.starts[positions], self.series[positions])
+        return Windows(self.starts[positions], self.series[positions])
 
-    def spread(self, most: int) -> WindowIndex:
+
+@final
+@dataclass(frozen=True)
+class WindowIndex:
+    """N windows as I runs of neighbours: its size depends on the series, not on the rows.
+
+    Attributes:
+        starts: I positions where the first window of a run begins.
+        counts: I numbers of windows in a run, one at least.
+        series: I numbers of the series.
+        stride: distance between the windows of a run (steps).
+    """
+
+    starts: Integers
+    counts: Integers
+    series: NDArray[np.int32]
+    stride: int
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @cached_property
+    def _ends(self) -> Integers:
+        return np.cumsum(self.counts)
+
+    def take(self, positions: Integers) -> Windows:
+        """Return the windows at some positions, in the order given."""
+        runs = np.searchsorted(self._ends, positions, side="right")
+        within = positions - (self._ends[runs] - self.counts[runs])
+        return Windows(self.starts[runs] + within * self.stride, self.series[runs])
+
+    def all(self) -> Windows:
+        """Return every window: for few."""
+        return self.take(np.arange(len(self)))
+
+    def spread(self, most: int) -> Windows:
         """Return at most `most` windows, evenly spaced over all."""
         if len(self) <= most:
-            return self
+            return self.all()
         return self.take(np.linspace(0, len(self) - 1, most).round().astype(np.int64))
+
+    def split(self, most: int) -> Iterator[WindowIndex]:
+        """Yield the windows in parts of whole runs, about `most` windows each."""
+        part = self._ends // most
+        for runs in np.split(np.arange(len(part)), np.flatnonzero(np.diff(part)) + 1):
+            yield WindowIndex(self.starts[runs], self.counts[runs], self.series[runs], self.stride)
+
+    @classmethod
+    def join(cls, parts: Sequence[WindowIndex], stride: int) -> Self:
+        """Return the windows of several indexes of one stride."""
+        empty = [np.zeros(0, dtype=np.int64)]
+        starts = np.concatenate([*(p.starts for p in parts), *empty])
+        counts = np.concatenate([*(p.counts for p in parts), *empty])
+        series = np.concatenate([*(p.series for p in parts), *empty]).astype(np.int32)
+        return cls(starts, counts, series, stride)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the index as arrays, as it is stored."""
+        return {
+            "starts": self.starts,
+            "counts": self.counts,
+            "series": self.series,
+            "stride": np.array([self.stride]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], name: str) -> Self:
+        """Read what `arrays` returned, each stored under `<name>_`."""
+        return cls(
+            starts=arrays[f"{name}_starts"],
+            counts=arrays[f"{name}_counts"],
+            series=arrays[f"{name}_series"],
+            stride=int(arrays[f"{name}_stride"][0]),
+        )
+
+    def keep(self, useful: NDArray[np.bool_]) -> WindowIndex:
+        """Return the windows marked as useful, N marks in order: what lies between splits a run."""
+        before = np.concatenate([[False], useful[:-1]])
+        first = np.zeros(len(useful), dtype=bool)
+        first[self._ends - self.counts] = True
+        begins = np.flatnonzero(useful & (first | ~before))
+        stops = np.flatnonzero(useful & np.concatenate([(first | ~useful)[1:], [True]]))
+        windows = self.take(begins)
+        return WindowIndex(windows.starts, stops - begins + 1, windows.series, self.stride)
 
 
 def index_windows(
@@ -59,6 +144,7 @@ def index_windows(
     after: int,
     until: int,
     stride: int = 1,
+    least: int | None = None,
 ) -> WindowIndex:
     """List the windows whose targets all lie in `after < step <= until`.
 
@@ -72,112 +158,157 @@ def index_windows(
         after: grid number; the cutoff of a window is this or later.
         until: grid number of the last target allowed.
         stride: distance between windows (steps).
+        least: rows of history a window has at least, the others are padded; by default L (steps).
     """
     lengths = np.diff(offsets)
     newest = np.minimum(until, first + lengths - 1) - horizon
-    oldest = np.maximum(first + lookback - 1, after)
+    oldest = np.maximum(first + (least or lookback) - 1, after)
     # Align all series to `until - horizon`, also those that end earlier.
     newest -= (newest - (until - horizon)) % stride
     counts = np.maximum((newest - oldest) // stride + 1, 0)
-    series = np.repeat(np.arange(len(first), dtype=np.int32), counts)
-    within = np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)
-    cutoffs = (newest - (counts - 1) * stride)[series] + within * stride
-    starts = offsets[:-1][series] + cutoffs - lookback + 1 - first[series]
-    return WindowIndex(starts.astype(np.int64), series)
+    starts = offsets[:-1] + newest - (counts - 1) * stride - lookback + 1 - first
+    some = np.flatnonzero(counts)
+    return WindowIndex(starts[some], counts[some], some.astype(np.int32), stride)
 
 
 def index_cutoffs(
-    first: Integers, offsets: Integers, lookback: int, cutoffs: Integers
-) -> WindowIndex:
+    first: Integers,
+    offsets: Integers,
+    lookback: int,
+    cutoffs: Integers,
+    least: int = 1,
+) -> Windows:
     """List one window for each series and cutoff, series by series within a cutoff.
 
-    Series whose first row comes after the beginning of the lookback are left out at that cutoff.
+    Series with less than `least` rows of history at a cutoff are left out there.
     """
-    begins = cutoffs[:, None] - lookback + 1 - first[None, :]  # cutoffs x S
-    inside = begins >= 0
-    series = np.broadcast_to(np.arange(len(first), dtype=np.int32), begins.shape)
-    return WindowIndex((offsets[:-1] + begins)[inside], series[inside].copy())
+    numbers = cutoffs[:, None] - first[None, :]  # cutoffs x S, position of the cutoff in a series
+    inside = numbers >= least - 1
+    series = np.broadcast_to(np.arange(len(first), dtype=np.int32), numbers.shape)
+    starts = offsets[:-1] + numbers - lookback + 1
+    return Windows(starts[inside], series[inside].copy())
+
+
+@final
+@dataclass(frozen=True)
+class Batch:
+    """N windows as arrays.
+
+    Attributes:
+        inputs: by name, see `seqmodel.models.protocol`; those without a feature are left out.
+        targets: N x H scaled targets, 0 where missing.
+        weights: N x H ones where the target was observed, else zeros.
+        normaliser: the windows' own scale, None where they have none.
+    """
+
+    inputs: Inputs
+    targets: Floats32
+    weights: Floats32
+    normaliser: Normaliser | None
+
+    def inverse(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bring N x H x Q forecasts back to the scale of the series."""
+        return self.normaliser.inverse(scaled) if self.normaliser else scaled
 
 
 @final
 class WindowReader:
-    """Gathers batches of windows from rows.
+    """Gathers batches of windows from rows: the only place where a window becomes an array.
 
     Args:
         rows: encoded rows.
-        lookback: L (steps).
-        horizon: H (steps).
+        cut: lookback, horizon, the windows' scale, and which columns are what.
     """
 
-    def __init__(self, rows: Rows, lookback: int, horizon: int) -> None:
-        self.rows = rows
-        self.lookback, self.horizon = lookback, horizon
-        self._past = _flatten(rows.past, lookback)
-        self._known = _flatten(rows.known, horizon)
-        self._target = _flatten(rows.target[:, None], horizon)
-        self._weight = _flatten(rows.weight[:, None], horizon)
+    def __init__(self, rows: Rows, cut: Cut) -> None:
+        self.rows, self.cut = rows, cut
+        self.steps = cut.lookback + cut.horizon
+        # Lookback and horizon lie side by side: one gather fetches both.
+        self._values = _flatten(rows.values, self.steps)
+        self._codes = _flatten(rows.codes, self.steps)
+        self._target = _flatten(rows.target[:, None], cut.horizon)
 
-    def inputs(self, index: WindowIndex) -> Inputs:
-        """Gather what the network reads.
-
-        Returns:
-            `past` N x L x F, `known` N x H x K, `reals` N x ..., `codes` N x ...; inputs without
-            a single feature are left out.
-        """
-        count = len(index)
-        after = index.starts + self.lookback
+    def read(self, windows: Windows) -> Batch:
+        """Gather N windows."""
+        rows, cut = self.rows, self.cut
+        after = windows.starts + cut.lookback
+        hole = 0.0 if cut.scale == "none" else np.nan
+        values = self._gather(windows, rows.values, self._values, hole)
+        codes = self._gather(windows, rows.codes, self._codes, 0)
+        past, future = values[:, : cut.lookback], values[:, cut.lookback :]
+        known = future[:, :, future.shape[2] - cut.known :]
+        weights = future[:, :, 1]
+        targets = self._target[after] if rows.target.size else future[:, :, 0]
+        if rows.gap.size:
+            self._open_gaps(past, after, hole)
+        normaliser = None
+        if cut.scale != "none":
+            normaliser = Normaliser.measure(cut.scale, past[:, :, 0], cut.horizon, cut.season)
+            targets = np.where(weights > 0, targets - normaliser.future, 0) / normaliser.spread
+            self._normalise(past, known, normaliser)
+        scale = rows.scale[windows.series]
+        if cut.in_target_unit:
+            targets = np.rint(targets * scale)
         found: Inputs = {
-            "past": self._past[index.starts].reshape(count, self.lookback, self.rows.past.shape[1]),
-            "known": self._known[after].reshape(count, self.horizon, self.rows.known.shape[1]),
-            "reals": self.rows.reals[index.series],
-            "codes": self.rows.codes[index.series],
+            "past": past,
+            "past_codes": codes[:, : cut.lookback],
+            "known": known,
+            "known_codes": codes[:, cut.lookback :, codes.shape[2] - cut.known_codes :],
+            "static": rows.static[windows.series],
+            "static_codes": rows.static_codes[windows.series],
+            "series": rows.series_codes[windows.series],
+            "phase": self._read_phase(windows.series, after),
+            "scale": scale,
         }
-        return {name: array for name, array in found.items() if array.shape[-1]}
+        inputs = {name: array for name, array in found.items() if array.shape[-1]}
+        return Batch(inputs, targets, weights, normaliser)
 
-    def targets(self, index: WindowIndex) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Gather scaled targets and their weights, N x H each."""
-        after = index.starts + self.lookback
-        return self._target[after], self._weight[after]
+    def _gather(
+        self, windows: Windows, rows: NDArray[Any], view: NDArray[Any], hole: float
+    ) -> NDArray[Any]:
+        """Return N x (L + H) x columns; what lies before a series' first row is zero."""
+        shape = (len(windows), self.steps, rows.shape[1])
+        begins = self.rows.begins[windows.series]
+        short = windows.starts < begins
+        if not short.any():
+            # Blocks of one row each: numpy copies a whole window at a time.
+            block: NDArray[Any] = view[windows.starts].reshape(shape)
+            return block
+        block = np.empty(shape, dtype=rows.dtype)
+        block[~short] = view[windows.starts[~short]].reshape(-1, *shape[1:])
+        places = windows.starts[short, None] + np.arange(self.steps)
+        there = places >= begins[short, None]
+        padded = np.where(there[:, :, None], rows[np.where(there, places, 0)], 0)
+        for column in self.cut.target_columns if rows is self.rows.values else ():
+            padded[:, :, column][~there] = hole
+        block[short] = padded
+        return block
+
+    def _read_phase(self, series: NDArray[np.int32], after: Integers) -> NDArray[np.int32]:
+        numbers = after - self.rows.begins[series] + self.rows.first[series]
+        return (numbers % self.cut.cycle).astype(np.int32)[:, None]
+
+    def _open_gaps(self, past: Floats32, after: Integers, hole: float) -> None:
+        """Take out what was filled in a gap that is still open at the cutoff.
+
+        That it would end, and within the limit, nobody knew there.
+        """
+        lengths = self.rows.gap[after - 1]
+        for window in np.flatnonzero(lengths):
+            past[window, max(self.cut.lookback - lengths[window], 0) :, 0] = hole
+
+    def _normalise(self, past: Floats32, known: Floats32, normaliser: Normaliser) -> None:
+        begin = past.shape[2] - known.shape[2]
+        for column in self.cut.target_columns:
+            scaled = (past[:, :, column] - normaliser.past) / normaliser.spread
+            past[:, :, column] = np.nan_to_num(scaled, nan=0.0)
+            if column >= begin:
+                scaled = (known[:, :, column - begin] - normaliser.future) / normaliser.spread
+                known[:, :, column - begin] = np.nan_to_num(scaled, nan=0.0)
 
 
-def _flatten(rows: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+def _flatten(rows: NDArray[Any], steps: int) -> NDArray[Any]:
     """View R x F rows as every run of `steps` of them: (R - steps + 1) x (steps * F), no copy."""
-    rows = np.ascontiguousarray(rows)
     count = max(rows.shape[0] - steps + 1, 0)
     shape = (count, steps * rows.shape[1])
     return as_strided(rows, shape, (rows.strides[0], rows.itemsize), writeable=False)
-
-
-def shuffle_batches(
-    count: int, batch_size: int, seed: int, epoch: int, most: int | None = None
-) -> Iterator[Integers]:
-    """Yield the positions of one epoch's training batches, all of one size.
-
-    The order depends on seed and epoch only. What does not fill a batch waits for another epoch's
-    order; fewer windows than one batch are repeated to fill it.
-
-    Args:
-        count: N.
-        batch_size: windows a batch.
-        seed: of the run.
-        epoch: number of the epoch.
-        most: windows drawn at most.
-    """
-    order = np.random.default_rng((seed, epoch)).permutation(count)
-    if most is not None:
-        order = order[: max(most, batch_size)]
-    if count < batch_size:
-        order = np.resize(order, batch_size)
-    for begin in range(0, len(order) - batch_size + 1, batch_size):
-        yield order[begin : begin + batch_size]
-
-
-def pad_batches(count: int, batch_size: int) -> Iterator[tuple[Integers, int]]:
-    """Yield positions in order, the last batch filled up with its last window, and how many count.
-
-    One shape of batch means one compilation.
-    """
-    for begin in range(0, count, batch_size):
-        end = min(begin + batch_size, count)
-        positions = np.minimum(np.arange(begin, begin + batch_size), end - 1)
-        yield positions, end - begin

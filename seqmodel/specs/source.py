@@ -44,6 +44,9 @@ class SourceSpec(Spec):
     past: Columns = Field((), description="covariate columns known up to the cutoff")
     known: Columns = Field((), description="covariate columns known through the horizon")
     static: Columns = Field((), description="covariate columns that are constant for a series")
+    categorical: Columns = Field(
+        (), description="covariates that are categories though written as numbers (text always is)"
+    )
     season_length: int | None = Field(
         None,
         ge=1,
@@ -103,6 +106,16 @@ class SourceSpec(Spec):
             raise ValueError(
                 f"found column {doubled[0]!r} in two roles, needed one role a column; name it once"
                 " among series_id, timestamp, target, past, known and static"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_categorical(self) -> Self:
+        other = sorted(set(self.categorical) - set(self.covariates))
+        if other:
+            raise ValueError(
+                f"found {other[0]!r} in categorical, needed a covariate; name it among past, known"
+                " or static too"
             )
         return self
 

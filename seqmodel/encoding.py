@@ -1,0 +1,152 @@
+"""A panel encoded under a fitted preprocessor: column by column into one float32 array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqmodel.calendar_features import make_calendar, make_holidays
+from seqmodel.features import Preprocessor
+from seqmodel.filling import fill_target, measure_open
+from seqmodel.panel import Panel
+from seqmodel.rows import Rows
+from seqmodel.scaling import Scaler, bend
+from seqmodel.target_features import hold, measure_age, roll, shift
+
+Floats = NDArray[np.float64]
+#: A scaled covariate beyond this is a fault of the sensor, not a signal.
+CLIP = 10.0
+
+
+def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
+    """Encode every row of a panel.
+
+    A window cut from the rows depends on nothing after its cutoff but known covariates.
+
+    Args:
+        fitted: feature order, scalers and category maps.
+        panel: rows of S series.
+        until: grid number of the earliest cutoff that will be forecast from: series that were
+            never seen in training are scaled by their rows up to here.
+    """
+    scalers = fitted.align(panel, until)
+    values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)
+    # What a window's own scale is still to be applied to keeps its holes.
+    kept = () if fitted.scaling.window == "none" else fitted.target_columns
+    target = _scale_target(fitted, panel, scalers["target"], panel.values["target"])
+    for column, made in enumerate(_make_columns(fitted, panel, scalers, target)):
+        values[:, column] = made if column in kept else np.nan_to_num(made)
+    filled = fitted.grid.fill != "none"
+    return Rows(
+        values=values,
+        codes=_encode_labels(fitted, panel),
+        target=np.nan_to_num(target if filled else target[:0]).astype(np.float32),
+        gap=measure_open(panel, fitted.grid) if filled else np.zeros(0, dtype=np.int32),
+        begins=panel.offsets[:-1].copy(),
+        first=panel.first,
+        static=_encode_static(fitted, panel),
+        static_codes=_encode_codes(fitted, panel),
+        series_codes=(fitted.find(panel.ids) + 1).astype(np.int32)[:, None],
+        scale=scalers["target"].spread.astype(np.float32)[:, None],
+    )
+
+
+def _scale_target(
+    fitted: Preprocessor, panel: Panel, scaler: Scaler, values: Floats
+) -> Floats:
+    """Return R scaled targets, NaN where missing and after the panel's cutoff."""
+    history = panel.number_of_row <= panel.cutoff
+    bent = bend(values, fitted.scaling.transform)
+    return np.where(history, scaler.transform(bent, panel.series_of_row), np.nan)
+
+
+def _make_columns(
+    fitted: Preprocessor, panel: Panel, scalers: dict[str, Scaler], target: Floats
+) -> Iterator[Floats]:
+    """Yield the F columns in the order of `fitted.names`, NaN where missing."""
+    source, features = fitted.source, fitted.features
+    begins = panel.offsets[:-1][panel.series_of_row]
+    shown = target
+    if fitted.grid.fill != "none":
+        seen = fill_target(panel, fitted.grid, source.season)
+        shown = _scale_target(fitted, panel, scalers["target"], seen)
+    yield shown
+    yield np.isfinite(target).astype(np.float64)
+    for name in source.past:
+        if name in panel.values:
+            yield _scale_covariate(fitted, panel, scalers, name, begins)
+    for rolling in features.rolling:
+        yield roll(target, begins, rolling.statistic, rolling.steps)
+    for name in source.known:
+        if name in panel.values:
+            yield _scale_covariate(fitted, panel, scalers, name, begins)
+    for lag in features.lags:
+        yield shift(target, begins, lag)
+    if features.age:
+        yield measure_age(panel.number_of_row, _find_births(fitted, panel)[panel.series_of_row])
+    yield from _make_dates(fitted, panel)
+
+
+def _scale_covariate(
+    fitted: Preprocessor, panel: Panel, scalers: dict[str, Scaler], name: str, begins: NDArray[np.int64]
+) -> Floats:
+    values = panel.values[name]
+    if fitted.features.missing == "forward":
+        values = hold(values, begins)
+    if name in fitted.features.in_target_unit:
+        bent = bend(values, fitted.scaling.transform)
+        scaled = scalers["target"].transform(bent, panel.series_of_row)
+    else:
+        scaled = scalers[name].transform(values, panel.series_of_row)
+    return np.clip(scaled, -CLIP, CLIP)
+
+
+def _find_births(fitted: Preprocessor, panel: Panel) -> NDArray[np.int64]:
+    """Return S grid numbers of the first observed steps; the first row for a new series."""
+    places = fitted.find(panel.ids)
+    births = np.array([*fitted.births, 0], dtype=np.int64)
+    return np.where(places >= 0, births[places], panel.first)
+
+
+def _make_dates(fitted: Preprocessor, panel: Panel) -> Iterator[Floats]:
+    """Yield calendar and holidays: made once for the grid, then taken for every series."""
+    numbers = panel.number_of_row
+    start = int(numbers.min()) if len(numbers) else 0
+    moments = panel.grid.moment(np.arange(start, panel.end))
+    zone, features = fitted.source.timezone, fitted.features
+    blocks = [make_calendar(moments, features.calendar or (), zone)]
+    if features.holidays:
+        blocks.append(make_holidays(moments, features.holidays, zone))
+    for column in np.concatenate(blocks, axis=1).T:
+        yield column[numbers - start]
+
+
+def _encode_labels(fitted: Preprocessor, panel: Panel) -> NDArray[np.int32]:
+    names = fitted.code_names
+    codes = np.zeros((panel.rows, len(names)), dtype=np.int32)
+    for column, name in enumerate(names):
+        known = {c: i + 1 for i, c in enumerate(fitted.categories[name])}
+        labels = panel.labels[name]
+        # The last place stands for what is missing: position -1.
+        found = np.array([*(known.get(n, 0) for n in labels.names), 0], dtype=np.int32)
+        codes[:, column] = found[labels.codes]
+    return codes
+
+
+def _encode_static(fitted: Preprocessor, panel: Panel) -> NDArray[np.float32]:
+    columns = [
+        np.clip((panel.static[name].astype(np.float64) - mean) / spread, -CLIP, CLIP)
+        for name, (mean, spread) in fitted.reals.items()
+    ]
+    stacked = np.stack(columns, axis=1) if columns else np.empty((len(panel.ids), 0))
+    return np.nan_to_num(stacked).astype(np.float32)
+
+
+def _encode_codes(fitted: Preprocessor, panel: Panel) -> NDArray[np.int32]:
+    columns = []
+    for name in fitted.static_names:
+        codes = {c: i + 1 for i, c in enumerate(fitted.categories[name])}
+        columns.append([0 if v is None else codes.get(str(v), 0) for v in panel.static[name]])
+    return np.array(columns, dtype=np.int32).reshape(len(columns), len(panel.ids)).T
