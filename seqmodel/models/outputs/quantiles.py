@@ -1,13 +1,18 @@
-"""Heads and losses: what the network says about each step of the horizon."""
+"""Quantiles that never cross, by pinball loss."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, final
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
-PACKAGE = "seqmodel"
+from seqmodel.models.outputs.head import PACKAGE, Head
+from seqmodel.specs import OutputSpec
+from seqmodel.specs.model import MEDIAN
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -34,6 +39,10 @@ class AscendingQuantiles(keras.layers.Layer):  # type: ignore[misc]
             parts.append(centre + ops.cumsum(ops.softplus(inputs[..., m + 1 :]), axis=-1))
         return ops.concatenate(parts, axis=-1) if len(parts) > 1 else centre
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the outputs: that of the inputs."""
+        return input_shape
+
     def get_config(self) -> dict[str, Any]:
         """Return what is needed to build the layer again."""
         return {**super().get_config(), "middle": self.middle}
@@ -43,7 +52,7 @@ class AscendingQuantiles(keras.layers.Layer):  # type: ignore[misc]
 class PinballLoss(keras.losses.Loss):  # type: ignore[misc]
     """Mean pinball loss of Q quantiles; for the level 0.5 alone, half the absolute error."""
 
-    def __init__(self, levels: tuple[float, ...], **kwargs: Any) -> None:
+    def __init__(self, levels: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.levels = tuple(levels)
 
@@ -56,3 +65,27 @@ class PinballLoss(keras.losses.Loss):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return what is needed to build the loss again."""
         return {**super().get_config(), "levels": list(self.levels)}
+
+
+@final
+class QuantileHead(Head):
+    """Q quantiles; the raw number in the middle is the median."""
+
+    def __init__(self, output: OutputSpec) -> None:
+        super().__init__(output)
+        self.width = len(self.levels)
+        self.centre = self.levels.index(MEDIAN)
+
+    def finish(self, raw: Any, scale: Any = None) -> Any:  # noqa: ARG002 - scaled already
+        """Return N x H x Q ascending quantiles."""
+        return AscendingQuantiles(self.centre, dtype="float32")(raw)
+
+    def loss(self) -> Any:
+        """Return the pinball loss."""
+        return PinballLoss(self.levels)
+
+    def quantiles(
+        self, parameters: NDArray[Any], levels: Sequence[float] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the quantiles asked for, of those learned."""
+        return np.asarray(parameters, np.float64)[..., self._find_levels(levels)]

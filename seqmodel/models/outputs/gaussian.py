@@ -1,0 +1,74 @@
+"""A normal distribution a step, by its likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from seqmodel.models.outputs.head import PACKAGE, Head
+from seqmodel.models.outputs.safe import HALF_LOG_TWO_PI
+
+#: A constant series would pull the scale to 0 and the likelihood to infinity (scaled units).
+LEAST_SCALE = 1e-4
+#: Beyond so many scales an error counts no more: its square still fits into float32.
+FARTHEST = 1e9
+
+
+def standardise(y_true: Any, loc: Any, scale: Any) -> Any:
+    """Return the N x H errors in units of the scale."""
+    return ops.clip((y_true - loc) / scale, -FARTHEST, FARTHEST)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class LocationScale(keras.layers.Layer):  # type: ignore[misc]
+    """Turns N x H x 2 raw numbers into location and scale > 0."""
+
+    def call(self, inputs: Any) -> Any:
+        """Return N x H x 2 parameters."""
+        scale = LEAST_SCALE + ops.softplus(inputs[..., 1:])
+        return ops.concatenate([inputs[..., :1], scale], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the outputs: that of the inputs."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class GaussianLoss(keras.losses.Loss):  # type: ignore[misc]
+    """Negative log-likelihood of a normal distribution."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return N x H losses of N x H targets and N x H x 2 parameters."""
+        scale = y_pred[..., 1]
+        z = standardise(y_true, y_pred[..., 0], scale)
+        return 0.5 * z * z + ops.log(scale) + HALF_LOG_TWO_PI
+
+
+@final
+class GaussianHead(Head):
+    """Location and scale of a normal distribution."""
+
+    width = 2
+
+    def finish(self, raw: Any, scale: Any = None) -> Any:  # noqa: ARG002 - scaled already
+        """Return N x H x 2: location, scale."""
+        return LocationScale(dtype="float32")(raw)
+
+    def loss(self) -> Any:
+        """Return the negative log-likelihood."""
+        return GaussianLoss()
+
+    def quantiles(
+        self, parameters: NDArray[Any], levels: Sequence[float] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the distribution's quantiles."""
+        from scipy.special import ndtri
+
+        loc, scale = np.split(np.asarray(parameters, np.float64), 2, axis=-1)  # N x H x 1 each
+        found: NDArray[np.float64] = loc + scale * ndtri(self._check_levels(levels))
+        return found
