@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from seqmodel.metrics import METRICS, Scored, absolute_error, measure_scale, sco
 from seqmodel.models.naive import predict_naive
 from seqmodel.panel import Panel
 from seqmodel.specs import PipelineSpec
-from seqmodel.splitting import split_steps
+from seqmodel.splitting import draw_split, split_steps
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
-from seqmodel.windows import WindowIndex, index_cutoffs
+from seqmodel.windows import Windows, index_cutoffs
 
 Floats = NDArray[np.float64]
 #: Steps of history shown before a forecast, in horizons.
@@ -44,11 +45,15 @@ def backtest_models(
     Raises:
         DataError: if no target of the backtest was observed.
     """
-    # A champion may read further back than the challenger: both get every series they need.
-    least = max([spec.window.lookback, *(model.lookback for model in models.values())])
-    panel = load_panel(store, table, spec, least=least)
+    panel = load_panel(store, table, spec)
     split = split_steps(int(panel.first.min()), panel.cutoff, spec)
-    index = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, split.cutoffs)
+    index = index_cutoffs(
+        panel.first,
+        panel.offsets,
+        spec.window.lookback,
+        split.cutoffs,
+        spec.window.least_rows,
+    )
     actual = take_actuals(panel, index, spec)
     if not np.isfinite(actual).any():
         raise DataError(
@@ -71,6 +76,7 @@ def backtest_models(
             "table": table.fingerprint,
             "cutoffs": [m.isoformat() for m in moments],
             "windows": len(index),
+            "timeline": draw_split(split, _shower(panel)),
             "season_length": spec.source.season,
             "versions": {name: model.version for name, model in models.items()},
             "scores": _plain(scores),
@@ -83,7 +89,14 @@ def backtest_models(
     return BacktestRef(key=key, windows=len(index), cutoffs=tuple(moments), scores=_plain(scores))
 
 
-def take_actuals(panel: Panel, index: WindowIndex, spec: PipelineSpec) -> Floats:
+def _shower(panel: Panel) -> Callable[[int], str]:
+    """Return what writes a grid number as a moment."""
+    return lambda number: (
+        f"{to_datetime(int(panel.grid.moment(np.array([number]))[0])):%Y-%m-%d %H:%M}"
+    )
+
+
+def take_actuals(panel: Panel, index: Windows, spec: PipelineSpec) -> Floats:
     """Return the observed targets of N windows, N x H, NaN where missing."""
     rows = index.starts[:, None] + spec.window.lookback + np.arange(spec.window.horizon)
     actual: Floats = panel.values["target"][rows]
@@ -93,21 +106,14 @@ def take_actuals(panel: Panel, index: WindowIndex, spec: PipelineSpec) -> Floats
 def _predict_all(
     store: Store,
     panel: Panel,
-    index: WindowIndex,
+    index: Windows,
     cutoffs: NDArray[np.int64],
     models: dict[str, ModelRef],
     spec: PipelineSpec,
 ) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     for name, model in models.items():
-        windows, quantiles = predict_quantiles(store, model.key, panel, cutoffs)
-        if not np.array_equal(windows.series, index.series):
-            raise DataError(
-                f"found {len(windows)} windows for the {name} {model.version}, needed the"
-                f" challenger's {len(index)}: their lookbacks differ too much for this history;"
-                " train with the champion's lookback or bring a longer history"
-            )
-        found[name] = quantiles
+        _, found[name] = predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)
     found["baseline"] = predict_naive(
         panel,
         index,
@@ -130,7 +136,7 @@ def _score_steps(scored: Scored) -> list[float | None]:
     return [_finite(summarise("mae", error[:, step], scored)) for step in range(error.shape[1])]
 
 
-def _score_series(panel: Panel, index: WindowIndex, scored: Scored) -> dict[str, float | None]:
+def _score_series(panel: Panel, index: Windows, scored: Scored) -> dict[str, float | None]:
     error = METRICS["mase"](scored)
     return {
         panel.ids[s]: _finite(summarise("mase", error[index.series == s], scored))
@@ -138,9 +144,9 @@ def _score_series(panel: Panel, index: WindowIndex, scored: Scored) -> dict[str,
     }
 
 
-def _score_cutoffs(panel: Panel, index: WindowIndex, scored: Scored) -> dict[str, float | None]:
+def _score_cutoffs(panel: Panel, index: Windows, scored: Scored) -> dict[str, float | None]:
     error = METRICS["mase"](scored)
-    numbers = panel.number_of_row[index.starts]
+    numbers = index.starts - (panel.offsets[:-1] - panel.first)[index.series]
     found = {}
     for number in np.unique(numbers):
         cutoff = number - numbers.max() + panel.cutoff - error.shape[1]
@@ -151,7 +157,7 @@ def _score_cutoffs(panel: Panel, index: WindowIndex, scored: Scored) -> dict[str
 
 def _pick_fans(
     panel: Panel,
-    index: WindowIndex,
+    index: Windows,
     scored: dict[str, Scored],
     ranking: dict[str, float | None],
     spec: PipelineSpec,
@@ -182,14 +188,14 @@ def _pick_fans(
     return fans
 
 
-def draw_history(
-    panel: Panel, index: WindowIndex, window: int, spec: PipelineSpec
-) -> dict[str, Any]:
+def draw_history(panel: Panel, index: Windows, window: int, spec: PipelineSpec) -> dict[str, Any]:
     """Return the last steps before a window's cutoff, and the moments of its horizon."""
     lookback, horizon = spec.window.lookback, spec.window.horizon
     cut = int(index.starts[window]) + lookback
-    begin = max(int(index.starts[window]), cut - SHOWN_HORIZONS * horizon)
     series = int(index.series[window])
+    begin = max(
+        int(index.starts[window]), int(panel.offsets[series]), cut - SHOWN_HORIZONS * horizon
+    )
     number = int(panel.first[series] + begin - panel.offsets[series])
     moments = panel.grid.moment(number + np.arange(cut - begin + horizon))
     shown = [to_datetime(int(m)).isoformat() for m in moments]

@@ -53,9 +53,7 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
     )
 
 
-def _scale_target(
-    fitted: Preprocessor, panel: Panel, scaler: Scaler, values: Floats
-) -> Floats:
+def _scale_target(fitted: Preprocessor, panel: Panel, scaler: Scaler, values: Floats) -> Floats:
     """Return R scaled targets, NaN where missing and after the panel's cutoff."""
     history = panel.number_of_row <= panel.cutoff
     bent = bend(values, fitted.scaling.transform)
@@ -90,7 +88,11 @@ def _make_columns(
 
 
 def _scale_covariate(
-    fitted: Preprocessor, panel: Panel, scalers: dict[str, Scaler], name: str, begins: NDArray[np.int64]
+    fitted: Preprocessor,
+    panel: Panel,
+    scalers: dict[str, Scaler],
+    name: str,
+    begins: NDArray[np.int64],
 ) -> Floats:
     values = panel.values[name]
     if fitted.features.missing == "forward":

@@ -152,9 +152,7 @@ class Preprocessor:
     @property
     def code_names(self) -> tuple[str, ...]:
         """Names of the C categorical covariates of a row, those known through the horizon last."""
-        return tuple(
-            n for n in (*self.source.past, *self.source.known) if n in self.categories
-        )
+        return tuple(n for n in (*self.source.past, *self.source.known) if n in self.categories)
 
     @property
     def known_codes(self) -> int:

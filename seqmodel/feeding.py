@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import final
 
 import numpy as np
@@ -66,7 +66,7 @@ class Feeder:
             position: batches of this epoch that are done.
         """
         with ThreadPoolExecutor(1, thread_name_prefix="feeder") as pool:
-            waiting = deque()
+            waiting: deque[Future[Batch]] = deque()
             for windows in self.windows(epoch, position):
                 waiting.append(pool.submit(self._read, windows))
                 if len(waiting) > AHEAD:
@@ -96,10 +96,13 @@ class Feeder:
         ends, series = self._bounds
         place = drawn % len(series)
         begins = np.concatenate([[0], ends[:-1]])[place]
-        key = np.random.SeedSequence((self.train.seed, epoch, len(series))).generate_state(1, np.uint64)
+        key = np.random.SeedSequence((self.train.seed, epoch, len(series))).generate_state(
+            1, np.uint64
+        )
         share = scramble(drawn.astype(np.uint64), int(key[0])).astype(np.float64) / 2.0**64
         within = (share * (ends[place] - begins)).astype(np.int64)
-        return np.minimum(begins + within, ends[place] - 1)
+        found: Integers = np.minimum(begins + within, ends[place] - 1)
+        return found
 
     @property
     def _bounds(self) -> tuple[Integers, NDArray[np.int32]]:

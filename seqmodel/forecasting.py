@@ -8,19 +8,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from seqmodel.covariates import demand_known
+from seqmodel.encoding import encode_panel
 from seqmodel.errors import StoreError
 from seqmodel.features import Preprocessor
-from seqmodel.filling import measure_reach
 from seqmodel.models.naive import predict_naive
 from seqmodel.panel import Panel
+from seqmodel.predicting import predict_windows
 from seqmodel.specs import ForecastSpec, PipelineSpec
 from seqmodel.store.bundles import MODEL, read_manifest, read_preprocessor
 from seqmodel.store.forecasts import forecast_key, publish_forecast
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
 from seqmodel.store.store import Store
-from seqmodel.training import predict_windows
 from seqmodel.windowing import load_panel
-from seqmodel.windows import WindowIndex, WindowReader, index_cutoffs
+from seqmodel.windows import WindowReader, Windows, index_cutoffs
 
 Floats = NDArray[np.float64]
 BASELINE = "baseline"
@@ -38,7 +39,9 @@ def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]
     """
     import keras
 
-    import seqmodel.models.outputs  # noqa: F401 - registers the layers that a bundle may name
+    import seqmodel.models.registry as models
+
+    models.register_layers()
 
     manifest = read_manifest(store, key)
     path = store.path(key) / MODEL
@@ -56,8 +59,8 @@ def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]
 
 
 def predict_quantiles(
-    store: Store, key: str, panel: Panel, cutoffs: NDArray[np.int64]
-) -> tuple[WindowIndex, Floats]:
+    store: Store, key: str, panel: Panel, cutoffs: NDArray[np.int64], least: int = 1
+) -> tuple[Windows, Floats]:
     """Forecast every series of a panel from every cutoff with a stored model.
 
     Args:
@@ -65,17 +68,43 @@ def predict_quantiles(
         key: of the bundle.
         panel: rows of S series.
         cutoffs: grid numbers, ascending.
+        least: history that a series must have at a cutoff (steps).
 
     Returns:
         The windows forecast, and N x H x Q in the target's unit.
     """
     model, fitted, spec = load_model(store, key)
-    rows = fitted.encode(panel, until=int(cutoffs[0]))
-    reader = WindowReader(rows, spec.window.lookback, spec.window.horizon)
-    index = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs)
-    scaled = predict_windows(model, reader, index, spec.train.batch_size)
-    scaler = fitted.align(panel, int(cutoffs[0]))["target"]
-    return index, scaler.inverse(scaled.astype(np.float64), index.series)
+    lookback = spec.window.lookback
+    windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
+    quantiles = _predict(model, fitted, spec, panel, windows, int(cutoffs[0]))
+    # The scale of a new series is that of its lookback, which is another at each cutoff.
+    new = np.flatnonzero(fitted.find(panel.ids) < 0)
+    for cutoff in cutoffs[1:] if len(new) else ():
+        few = panel.take(new)
+        chosen = index_cutoffs(few.first, few.offsets, lookback, np.array([cutoff]), least)
+        at = windows.starts + lookback - 1 - (panel.offsets[:-1] - panel.first)[windows.series]
+        places = np.flatnonzero((at == cutoff) & np.isin(windows.series, new))
+        quantiles[places] = _predict(model, fitted, spec, few, chosen, int(cutoff))
+    return windows, quantiles
+
+
+def _predict(
+    model: Any,
+    fitted: Preprocessor,
+    spec: PipelineSpec,
+    panel: Panel,
+    windows: Windows,
+    until: int,
+) -> Floats:
+    from seqmodel.models.outputs import choose_head
+
+    head = choose_head(spec.output)
+    rows = encode_panel(fitted, panel, until=until)
+    reader = WindowReader(rows, fitted.cut(spec, in_target_unit=head.unit == "target"))
+    quantiles = predict_windows(model, head, reader, windows, spec.train.batch_size)
+    if head.unit == "target":
+        return quantiles
+    return fitted.inverse(quantiles, fitted.align(panel, until)["target"], windows.series)
 
 
 def limit_forecast(quantiles: Floats, limits: ForecastSpec) -> Floats:
@@ -99,18 +128,18 @@ def forecast_table(
         model: the version that serves; None for the seasonal naive.
         spec: the pipeline.
     """
-    lookback = model.lookback if model else spec.window.lookback
     # The baseline measures its quantiles on the whole history, a network reads one lookback,
-    # each row of which may look back by the longest lag once more.
-    history = lookback + _measure_reach(store, model) if model else None
-    panel = load_panel(store, table, spec, least=lookback, history=history)
-    levels = spec.output.levels
+    # each row of which may look back further.
+    history = model.lookback + _measure_reach(store, model) if model else None
+    panel = load_panel(store, table, spec, history=history)
+    levels, cutoffs = spec.output.levels, np.array([panel.cutoff])
+    least = spec.window.least_rows
     if model is None:
-        cutoffs = np.array([panel.cutoff])
-        index = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs)
+        lookback = spec.window.lookback
+        windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
         quantiles = predict_naive(
             panel,
-            index,
+            windows,
             lookback,
             spec.window.horizon,
             spec.source.season,
@@ -118,14 +147,15 @@ def forecast_table(
             panel.cutoff,
         )
     else:
-        index, quantiles = predict_quantiles(store, model.key, panel, np.array([panel.cutoff]))
+        demand_known(panel, spec.source, spec.features)
+        windows, quantiles = predict_quantiles(store, model.key, panel, cutoffs, least)
     version = model.version if model else BASELINE
-    rows = arrange_rows(panel, index, limit_forecast(quantiles, spec.forecast), levels, version)
+    rows = arrange_rows(panel, windows, limit_forecast(quantiles, spec.forecast), levels, version)
     key = forecast_key(spec.name, table.cutoff)
     figures = {
         "cutoff": table.cutoff.isoformat(),
         "model_version": version,
-        "series": len(index),
+        "series": len(windows),
         "table": table.fingerprint,
     }
     digest, manifest = publish_forecast(store, key, rows, figures)
@@ -143,15 +173,13 @@ def forecast_table(
 def _measure_reach(store: Store, model: ModelRef) -> int:
     """Return how far before a row the model's features look (steps).
 
-    The model's own lags and filling count, whatever the spec says today.
+    The model's own lags, statistics and filling count, whatever the spec says today.
     """
-    made_for = PipelineSpec.model_validate(read_manifest(store, model.key)["spec"])
-    filling = measure_reach(made_for.grid, made_for.source.season)
-    return max(made_for.features.lags, default=0) + filling
+    return Preprocessor.from_json(read_preprocessor(store, model.key)).reach
 
 
 def arrange_rows(
-    panel: Panel, index: WindowIndex, quantiles: Floats, levels: tuple[float, ...], version: str
+    panel: Panel, windows: Windows, quantiles: Floats, levels: tuple[float, ...], version: str
 ) -> pa.Table:
     """Lay forecasts from the panel's cutoff out as rows, a row a series and step.
 
@@ -163,7 +191,7 @@ def arrange_rows(
     moments = panel.grid.moment(panel.cutoff + np.arange(horizon + 1))
     columns: dict[str, pa.Array] = {
         "series_id": pa.array(panel.ids, pa.string()).take(
-            pa.array(np.repeat(index.series, horizon))
+            pa.array(np.repeat(windows.series, horizon))
         ),
         "cutoff": pa.array(np.full(count * horizon, moments[0])).cast(moment),
         "timestamp": pa.array(np.tile(moments[1:], count)).cast(moment),

@@ -74,7 +74,7 @@ class Normaliser:
 
 
 def _count(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.maximum(seen.sum(axis=1), 1)
+    return np.asarray(np.maximum(seen.sum(axis=1), 1))
 
 
 def _measure_standard(
@@ -95,7 +95,8 @@ def _measure_robust(
     high = np.minimum(low + 1, (_count(seen) - 1)[:, None])
     below = np.take_along_axis(ordered, low, axis=1)
     above = np.take_along_axis(ordered, high, axis=1)
-    found = np.where(seen.any(axis=1)[:, None], below + (above - below) * (place - low), 0.0)
+    some = np.asarray(seen.any(axis=1))
+    found = np.where(some[:, None], below + (above - below) * (place - low), 0.0)
     return found[:, 1], (found[:, 2] - found[:, 0]) / IQR
 
 
@@ -124,9 +125,7 @@ def _measure_last(
 #: Name of a scale -> location and spread of N lookbacks (0 where not seen) and what was seen.
 WINDOW_SCALES: dict[
     Scale,
-    Callable[
-        [Floats32, NDArray[np.bool_]], tuple[NDArray[np.floating], NDArray[np.floating]]
-    ],
+    Callable[[Floats32, NDArray[np.bool_]], tuple[NDArray[np.floating], NDArray[np.floating]]],
 ] = {
     "standard": _measure_standard,
     "robust": _measure_robust,
@@ -144,7 +143,7 @@ def _measure_seasonal(
     Where no step a season before was observed, the newest before that, or after it at the
     beginning of the lookback, stands in.
     """
-    count, lookback = values.shape
+    lookback = values.shape[1]
     season = min(season, lookback)
     held = _hold(values)
     past = np.concatenate([held[:, :season], held[:, : lookback - season]], axis=1)

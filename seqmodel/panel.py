@@ -97,6 +97,24 @@ class Panel:
         starts = np.repeat(self.offsets[:-1] - self.first, np.diff(self.offsets))
         return np.arange(self.rows, dtype=np.int64) - starts
 
+    def take(self, series: Integers) -> Panel:
+        """Return the panel of some series, ascending."""
+        lengths = np.diff(self.offsets)[series]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        rows = np.repeat(self.offsets[:-1][series], lengths) + within
+        return Panel(
+            grid=self.grid,
+            ids=[self.ids[s] for s in series],
+            first=self.first[series],
+            offsets=offsets,
+            cutoff=self.cutoff,
+            horizon=self.horizon,
+            values={name: values[rows] for name, values in self.values.items()},
+            labels={n: Labels(one.codes[rows], one.names) for n, one in self.labels.items()},
+            static={name: values[series] for name, values in self.static.items()},
+        )
+
 
 def build_panel(
     rows: pa.Table,

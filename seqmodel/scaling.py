@@ -1,7 +1,7 @@
 """The scale of each series: a curve, then location and spread of training rows; exact inverse.
 
-        bend                       transform
- y  ------------>  log1p(y)  ------------------->  (log1p(y) - location) / spread
+       bend                       transform
+y  ------------>  log1p(y)  ------------------->  (log1p(y) - location) / spread
 """
 
 from __future__ import annotations

@@ -103,14 +103,10 @@ def draw_split(split: Split, show: Callable[[int], str]) -> str:
         if end < begin:
             continue
         bar += letter * max(1, round(DRAWN * (end - begin + 1) / whole))
-        legend.append(
-            f"{letter} {name}: {end - begin + 1} steps, {show(begin)} to {show(end)}"
-        )
+        legend.append(f"{letter} {name}: {end - begin + 1} steps, {show(begin)} to {show(end)}")
     places = [
         min(len(bar) - 1, round(len(bar) * (int(c) - split.first + 1) / whole))
         for c in split.cutoffs
     ]
     marks = "".join("^" if i in places else " " for i in range(len(bar)))
-    return "\n".join(
-        [f"|{bar}|", f" {marks.rstrip()}  {len(split.cutoffs)} cutoffs", *legend]
-    )
+    return "\n".join([f"|{bar}|", f" {marks.rstrip()}  {len(split.cutoffs)} cutoffs", *legend])

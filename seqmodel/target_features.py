@@ -94,4 +94,5 @@ def measure_age(numbers: Integers, births: Integers) -> Floats:
         numbers: R grid numbers.
         births: R grid numbers of the first observed step of the row's series.
     """
-    return np.log1p(np.maximum(numbers - births, 0)) / AGE_UNIT
+    age: Floats = np.log1p(np.maximum(numbers - births, 0)) / AGE_UNIT
+    return age

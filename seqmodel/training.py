@@ -12,10 +12,10 @@ from importlib.metadata import version as installed
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seqmodel.errors import TrainingError
-from seqmodel.models.protocol import InputShapes
+from seqmodel.feeding import Feeder
+from seqmodel.predicting import choose_inputs, measure_loss
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import model_key, read_model, write_bundle
 from seqmodel.store.fingerprints import digest_code, digest_value
@@ -23,14 +23,17 @@ from seqmodel.store.forecasts import format_moment
 from seqmodel.store.refs import ModelRef, WindowsRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import StoredWindows, load_windows
-from seqmodel.windows import WindowIndex, WindowReader, pad_batches, shuffle_batches
 
 log = logging.getLogger(__name__)
 
+#: Sections of the spec that make a network what it is, beside its windows.
+KNOBS = {"window", "model", "output", "train"}
 #: Takes the figures of the moment: epoch, epochs, step, steps, loss, holdout, windows_per_s.
 Progress = Callable[[dict[str, float]], None]
 #: Time between two reports of progress (seconds).
 REPORT_EVERY = 1.0
+#: Windows looked at for early stopping: more would cost time and change nothing.
+HOLDOUT_WINDOWS = 4096
 #: Share of the steps over which the learning rate rises to its peak.
 WARM_UP = 0.05
 
@@ -77,7 +80,7 @@ def train_model(
     stored = load_windows(store, windows)
     fitted = fit_model(stored, spec, progress)
     code = digest_code("seqmodel")
-    knobs = spec.model_dump(mode="json", include={"window", "model", "output", "train"})
+    knobs = spec.model_dump(mode="json", include=KNOBS)
     identity = digest_value([windows.fingerprint, knobs, code])
     version = f"{format_moment(as_of)}-{identity[:8]}"
     key = model_key(spec.name, version)
@@ -109,18 +112,6 @@ def train_model(
     return read_model(store, spec.name, version)
 
 
-def measure_shapes(stored: StoredWindows, spec: PipelineSpec) -> InputShapes:
-    """Return the sizes of the network's inputs."""
-    return InputShapes(
-        lookback=spec.window.lookback,
-        horizon=spec.window.horizon,
-        features=stored.rows.past.shape[1],
-        known=stored.rows.known.shape[1],
-        reals=stored.rows.reals.shape[1],
-        cardinalities=stored.fitted.cardinalities,
-    )
-
-
 def fit_model(stored: StoredWindows, spec: PipelineSpec, progress: Progress) -> Fitted:
     """Fit a fresh network.
 
@@ -129,16 +120,16 @@ def fit_model(stored: StoredWindows, spec: PipelineSpec, progress: Progress) -> 
     """
     import keras
 
-    from seqmodel.models.outputs import PinballLoss
+    from seqmodel.models.outputs import choose_head
     from seqmodel.models.registry import build_model
 
     keras.utils.set_random_seed(spec.train.seed)
-    levels = spec.output.levels
-    model = build_model(spec.model, measure_shapes(stored, spec), levels)
-    reader = stored.reader(spec)
-    most = min(spec.train.windows_per_epoch or len(stored.train), len(stored.train))
-    steps = max(most // spec.train.batch_size, 1)
-    total = steps * spec.train.epochs
+    head = choose_head(spec.output)
+    model = build_model(spec.model, stored.shapes(spec), spec.output)
+    reader = stored.reader(spec, in_target_unit=head.unit == "target")
+    feeder = Feeder(reader, stored.train, spec.train)
+    holdout = stored.holdout.spread(HOLDOUT_WINDOWS)
+    total = feeder.steps * spec.train.epochs
     schedule = keras.optimizers.schedules.CosineDecay(
         spec.train.learning_rate * 0.05,
         total,
@@ -148,22 +139,22 @@ def fit_model(stored: StoredWindows, spec: PipelineSpec, progress: Progress) -> 
     )
     optimiser = keras.optimizers.Adam(schedule, clipnorm=1.0)
     # XLA is off by default on CPU and worth a factor of three there.
-    model.compile(optimizer=optimiser, loss=PinballLoss(levels), jit_compile=True)
+    model.compile(optimizer=optimiser, loss=head.loss(), jit_compile=True)
     started = time.monotonic()
     fitted = Fitted(model)
     best, weights = np.inf, model.get_weights()
     for epoch in range(1, spec.train.epochs + 1):
-        loss = _train_epoch(fitted, reader, stored.train, spec, epoch, steps, progress)
-        holdout = measure_loss(model, reader, stored.holdout, spec)
-        fitted.history.append((loss, holdout))
-        if not np.isfinite([loss, holdout]).all():
+        loss = _train_epoch(fitted, feeder, spec, epoch, progress)
+        held = measure_loss(model, head, reader, holdout, spec.train.batch_size)
+        fitted.history.append((loss, held))
+        if not np.isfinite([loss, held]).all():
             raise TrainingError(
-                f"found a loss of {loss} (holdout {holdout}) in epoch {epoch}, needed a number;"
+                f"found a loss of {loss} (holdout {held}) in epoch {epoch}, needed a number;"
                 " lower train.learning_rate or look at the table's extremes"
             )
-        log.info("epoch %d/%d loss %.5f holdout %.5f", epoch, spec.train.epochs, loss, holdout)
-        if holdout < best:
-            best, weights, fitted.best_epoch = holdout, model.get_weights(), epoch
+        log.info("epoch %d/%d loss %.5f holdout %.5f", epoch, spec.train.epochs, loss, held)
+        if held < best:
+            best, weights, fitted.best_epoch = held, model.get_weights(), epoch
         elif epoch - fitted.best_epoch >= spec.train.patience:
             break
     model.set_weights(weights)
@@ -172,64 +163,30 @@ def fit_model(stored: StoredWindows, spec: PipelineSpec, progress: Progress) -> 
 
 
 def _train_epoch(
-    fitted: Fitted,
-    reader: WindowReader,
-    index: WindowIndex,
-    spec: PipelineSpec,
-    epoch: int,
-    steps: int,
-    progress: Progress,
+    fitted: Fitted, feeder: Feeder, spec: PipelineSpec, epoch: int, progress: Progress
 ) -> float:
-    train = spec.train
+    train, model = spec.train, fitted.model
     begun = told = time.monotonic()
     losses = []
-    batches = shuffle_batches(
-        len(index), train.batch_size, train.seed, epoch, train.windows_per_epoch
-    )
-    for step, positions in enumerate(batches, start=1):
-        batch = index.take(positions)
-        targets, weights = reader.targets(batch)
+    for step, batch in enumerate(feeder.batches(epoch), start=1):
         losses.append(
-            fitted.model.train_on_batch(reader.inputs(batch), targets, sample_weight=weights)
+            model.train_on_batch(
+                choose_inputs(model, batch), batch.targets, sample_weight=batch.weights
+            )
         )
         now = time.monotonic()
-        if now - told >= REPORT_EVERY or step == steps:
+        if now - told >= REPORT_EVERY or step == feeder.steps:
             told = now
             progress(
                 {
                     "epoch": epoch,
                     "epochs": train.epochs,
                     "step": step,
-                    "steps": steps,
+                    "steps": feeder.steps,
                     "loss": float(np.mean(losses)),
                     "holdout": fitted.history[-1][1] if fitted.history else float("nan"),
                     "windows_per_s": step * train.batch_size / (now - begun),
                 }
             )
-        fitted.model.reset_metrics()
+        model.reset_metrics()
     return float(np.mean(losses))
-
-
-def measure_loss(model: Any, reader: WindowReader, index: WindowIndex, spec: PipelineSpec) -> float:
-    """Return the mean pinball loss over the observed targets of some windows (scaled units)."""
-    levels = np.array(spec.output.levels, dtype=np.float32)
-    predicted = predict_windows(model, reader, index, spec.train.batch_size)
-    targets, weights = reader.targets(index)
-    error = targets[:, :, None] - predicted
-    loss = np.maximum(levels * error, (levels - 1) * error).mean(axis=-1)
-    return float((loss * weights).sum() / max(weights.sum(), 1))
-
-
-def predict_windows(
-    model: Any, reader: WindowReader, index: WindowIndex, batch_size: int
-) -> NDArray[np.float32]:
-    """Predict some windows in batches of one shape.
-
-    Returns:
-        N x H x Q in scaled units.
-    """
-    parts = []
-    for positions, count in pad_batches(len(index), batch_size):
-        batch = reader.inputs(index.take(positions))
-        parts.append(np.asarray(model.predict_on_batch(batch))[:count])
-    return np.concatenate(parts)

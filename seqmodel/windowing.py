@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from seqmodel.covariates import refuse_changes, refuse_holes

@@ -274,7 +274,9 @@ class WindowReader:
             # Blocks of one row each: numpy copies a whole window at a time.
             block: NDArray[Any] = view[windows.starts].reshape(shape)
             return block
-        block = np.empty(shape, dtype=rows.dtype)
+        block = np.zeros(shape, dtype=rows.dtype)
+        if not block.size:
+            return block
         block[~short] = view[windows.starts[~short]].reshape(-1, *shape[1:])
         places = windows.starts[short, None] + np.arange(self.steps)
         there = places >= begins[short, None]

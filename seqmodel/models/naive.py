@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from seqmodel.metrics import list_changes
 from seqmodel.panel import Panel
-from seqmodel.windows import WindowIndex
+from seqmodel.quantiles import measure_quantiles
+from seqmodel.target_features import hold
+from seqmodel.windows import Windows
 
 Floats = NDArray[np.float64]
 #: Seasons looked back through until one has the step observed.
@@ -17,7 +19,7 @@ MEDIAN = 0.5
 
 def predict_naive(
     panel: Panel,
-    index: WindowIndex,
+    index: Windows,
     lookback: int,
     horizon: int,
     season: int,
@@ -51,7 +53,8 @@ def predict_naive(
         rows = cutoff[:, None] + steps - season * (-(-steps // season) + back)
         usable = np.isnan(point) & (rows >= begin[:, None])
         point[usable] = target[rows[usable]]
-    last = _last_observed(target, panel.offsets)[cutoff]
+    begins = panel.offsets[:-1][panel.series_of_row]
+    last = np.nan_to_num(hold(target, begins))[cutoff]
     point = np.where(np.isnan(point), last[:, None], point)
     spread = measure_spread(panel, season, levels, until)[index.series]  # N x Q
     return point[:, :, None] + spread[:, None, :]
@@ -61,33 +64,7 @@ def measure_spread(panel: Panel, season: int, levels: tuple[float, ...], until: 
     """Return quantiles of each series' seasonal differences, S x Q, 0 at the level 0.5."""
     ends = panel.offsets[:-1] + np.maximum(until + 1 - panel.first, 0)
     change, series = list_changes(panel.values["target"], panel.offsets, season, ends)
-    found = _measure_quantiles(change, series, len(panel.ids), np.array(levels))
+    found = measure_quantiles(change, series, len(panel.ids), np.array(levels))
     # The point forecast is the median by decree; the others keep to their sides.
     below, above = np.array(levels) < MEDIAN, np.array(levels) > MEDIAN
     return np.where(below, np.minimum(found, 0), 0.0) + np.where(above, np.maximum(found, 0), 0.0)
-
-
-def _measure_quantiles(
-    values: Floats, series: NDArray[np.int64], count: int, levels: Floats
-) -> Floats:
-    """Return the quantiles of each series' values, count x Q, 0 for a series without any.
-
-    Linear between neighbours, as `numpy.quantile`; one sort does all series.
-    """
-    values = np.append(values[np.lexsort((values, series))], 0.0)
-    sizes = np.bincount(series, minlength=count)
-    begins = np.cumsum(sizes) - sizes
-    last = np.maximum(sizes - 1, 0)[:, None]
-    place = last * levels
-    low = np.floor(place).astype(np.int64)
-    below = values[begins[:, None] + low]
-    above = values[begins[:, None] + np.minimum(low + 1, last)]
-    return np.where(sizes[:, None] > 0, below + (above - below) * (place - low), 0.0)
-
-
-def _last_observed(target: Floats, offsets: NDArray[np.int64]) -> Floats:
-    """Return for each row the newest observed target of its series so far; 0 before the first."""
-    rows = np.where(np.isfinite(target), np.arange(len(target)), -1)
-    rows = np.maximum.accumulate(rows)
-    begin = np.repeat(offsets[:-1], np.diff(offsets))
-    return np.where(rows >= begin, target[np.maximum(rows, 0)], 0.0)

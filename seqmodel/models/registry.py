@@ -73,6 +73,12 @@ def build_model(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) -> Any
     return builder(spec, shapes, output)
 
 
+def register_layers() -> None:
+    """Import whatever a stored network may name."""
+    for name in {entry.module for entry in MODELS.values()}:
+        import_module(name)
+
+
 def list_models() -> list[Listing]:
     """Return every network with the knobs that it reads."""
     return [Listing(kind, entry.about, _list_knobs(kind)) for kind, entry in MODELS.items()]

@@ -41,6 +41,11 @@ class WindowSpec(Spec):
             return self.lookback
         return min(self.minimum_history or self.horizon, self.lookback)
 
+    @property
+    def least_rows(self) -> int:
+        """Past that a series must have to be forecast (steps)."""
+        return self.lookback if self.short == "drop" else 1
+
 
 class RollingSpec(Spec):
     """A statistic of the target's newest steps, as a past covariate."""
