@@ -273,3 +273,18 @@ def test_a_head_learns_what_naive_forecasts_cannot(kind):
     inputs = {"past": past, "scale": scale} if head.unit == "target" else {"past": past}
     error = train(keras.Model(inputs, head.finish(raw, scale)), kind, steps=200)
     assert error["model"] < 0.95 * min(error["seasonal"], error["last"])
+
+
+@pytest.mark.parametrize("kind", [name for name in HEADS if name != "negative_binomial"])
+def test_a_forecast_rescaled_has_its_quantiles_rescaled(kind):
+    head = choose_head(OUTPUTS[kind])
+    raw = np.random.default_rng(4).normal(size=(5, 4, head.width)).astype(np.float32)
+    _, parameters = finish(kind, raw)
+    base, spread = np.full((5, 4, 1), 7, np.float32), np.full((5, 1, 1), 3, np.float32)
+    found = head.quantiles(array(head.rescale(parameters, base, spread)))
+    np.testing.assert_allclose(found, 7 + 3 * head.quantiles(parameters), rtol=1e-5)
+
+
+def test_counts_are_not_rescaled():
+    with pytest.raises(SpecError, match="set model.normalise to none"):
+        choose_head(OUTPUTS["negative_binomial"]).rescale(None, None, None)
