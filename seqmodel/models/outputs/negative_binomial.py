@@ -79,6 +79,7 @@ class NegativeBinomialHead(Head):
 
     def rescale(self, parameters: Any, base: Any, spread: Any) -> Any:
         """Refuse: counts moved or stretched are no counts."""
+        del parameters, base, spread
         raise SpecError(
             "found output.kind 'negative_binomial' in a network that moves its forecast, needed"
             " one that does not; set model.normalise to none, or choose another output"

@@ -286,5 +286,5 @@ def test_a_forecast_rescaled_has_its_quantiles_rescaled(kind):
 
 
 def test_counts_are_not_rescaled():
-    with pytest.raises(SpecError, match="set model.normalise to none"):
+    with pytest.raises(SpecError, match="normalise to none"):
         choose_head(OUTPUTS["negative_binomial"]).rescale(None, None, None)
