@@ -24,6 +24,12 @@ def standardise(y_true: Any, loc: Any, scale: Any) -> Any:
     return ops.clip((y_true - loc) / scale, -FARTHEST, FARTHEST)
 
 
+def move_scale(parameters: Any, base: Any, spread: Any) -> list[Any]:
+    """Return location and scale, N x H x 1 each, of a distribution moved and stretched."""
+    location, scale = parameters[..., :1], parameters[..., 1:2]
+    return [base + spread * location, ops.maximum(spread * scale, LEAST_SCALE)]
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class LocationScale(keras.layers.Layer):  # type: ignore[misc]
     """Turns N x H x 2 raw numbers into location and scale > 0."""
@@ -58,6 +64,10 @@ class GaussianHead(Head):
     def finish(self, raw: Any, scale: Any = None) -> Any:  # noqa: ARG002 - scaled already
         """Return N x H x 2: location, scale."""
         return LocationScale(dtype="float32")(raw)
+
+    def rescale(self, parameters: Any, base: Any, spread: Any) -> Any:
+        """Return N x H x 2 parameters, moved and stretched."""
+        return ops.concatenate(move_scale(parameters, base, spread), axis=-1)
 
     def loss(self) -> Any:
         """Return the negative log-likelihood."""

@@ -42,6 +42,16 @@ class Head(ABC):
     def finish(self, raw: Any, scale: Any = None) -> Any:
         """Return N x H x P parameters (float32) of N x H x P raw numbers and the N x 1 scale."""
 
+    def rescale(self, parameters: Any, base: Any, spread: Any) -> Any:
+        """Return N x H x P parameters of a forecast stretched and then moved.
+
+        Args:
+            parameters: N x H x P, as `finish` returns them.
+            base: N x H x 1, added to the forecast.
+            spread: N x 1 x 1, above 0, by which it is multiplied before.
+        """
+        return base + spread * parameters
+
     @abstractmethod
     def loss(self) -> Any:
         """Return the Keras loss: call(N x H targets, N x H x P parameters) -> N x H."""

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from seqmodel.errors import SpecError
 from seqmodel.models.outputs.head import PACKAGE, Head
 from seqmodel.models.outputs.safe import HALF_LOG_TWO_PI, SMALLEST, log_ratio, stirling_error
 
@@ -75,6 +76,14 @@ class NegativeBinomialHead(Head):
     def finish(self, raw: Any, scale: Any = None) -> Any:
         """Return N x H x 2: mean, dispersion."""
         return MeanDispersion(dtype="float32")(raw, scale)
+
+    def rescale(self, parameters: Any, base: Any, spread: Any) -> Any:
+        """Refuse: counts moved or stretched are no counts."""
+        del parameters, base, spread
+        raise SpecError(
+            "found output.kind 'negative_binomial' in a network that moves its forecast, needed"
+            " one that does not; set model.normalise to none, or choose another output"
+        )
 
     def loss(self) -> Any:
         """Return the negative log-likelihood."""

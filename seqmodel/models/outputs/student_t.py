@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from seqmodel.models.outputs.gaussian import LEAST_SCALE, standardise
+from seqmodel.models.outputs.gaussian import LEAST_SCALE, move_scale, standardise
 from seqmodel.models.outputs.head import PACKAGE, Head
 from seqmodel.models.outputs.safe import HALF_LOG_TWO_PI, stirling_error
 
@@ -62,6 +62,11 @@ class StudentTHead(Head):
     def finish(self, raw: Any, scale: Any = None) -> Any:  # noqa: ARG002 - scaled already
         """Return N x H x 3: location, scale, degrees of freedom."""
         return LocationScaleFreedom(dtype="float32")(raw)
+
+    def rescale(self, parameters: Any, base: Any, spread: Any) -> Any:
+        """Return N x H x 3 parameters, moved and stretched; the freedom stays."""
+        moved = move_scale(parameters, base, spread)
+        return ops.concatenate([*moved, parameters[..., 2:]], axis=-1)
 
     def loss(self) -> Any:
         """Return the negative log-likelihood."""

@@ -51,6 +51,8 @@ BATCH = 64
 
 def build(kind, shapes=FULL, output="quantiles", seed=0, **knobs):
     keras.utils.set_random_seed(seed)
+    if output == "negative_binomial" and kind in {"segment", "attention"}:
+        knobs = {"normalise": "none", **knobs}  # Nothing can be added to counts.
     spec = ModelSpec(kind=kind, **{"units": 6, "dropout": 0.0, **knobs})
     return build_model(spec, shapes, OUTPUTS[output])
 

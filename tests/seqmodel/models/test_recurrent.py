@@ -9,7 +9,7 @@ from seqmodel.specs.model import RECURRENT
 from tests.seqmodel.models.cases import FULL, build, feed, make_arrays, say
 
 ALL = {
-    "units": (6, 4, 4),
+    "units": (6, 4),
     "bidirectional": True,
     "layer_normalization": True,
     "residual": True,

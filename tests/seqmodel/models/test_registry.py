@@ -33,7 +33,8 @@ def test_a_network_lists_the_knobs_that_its_spec_takes(kind):
 
 
 def test_the_command_prints_every_knob_without_loading_keras():
-    code = "import sys, runpy; sys.argv = ['models']\n" + (
+    code = (
+        "import sys, runpy; sys.argv = ['models']\n"
         "try: runpy.run_module('seqmodel.models', run_name='__main__')\n"
         "except SystemExit as end: assert not end.code\n"
         "assert 'keras' not in sys.modules"
