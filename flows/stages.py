@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from prefect.runtime import flow_run
 
+from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import SeqmodelError, SpecError
 from seqmodel.reporting.composing import Course
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.refs import ReportRef
+from seqmodel.store.refs import ModelRef, ReportRef
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
 from tasks.backtest import backtest
@@ -42,19 +43,52 @@ def prepare(course: Course, spec: PipelineSpec) -> None:
     course.judged = call(validate, steps, run=run, as_of=run.as_of, table=course.table, spec=spec)
 
 
-def renew(course: Course, spec: PipelineSpec) -> None:
-    """Window, train, backtest, promote or keep."""
-    run, steps, judged = course.run, course.steps, course.judged
-    windows = call(window, steps, judged=judged, spec=spec)
-    challenger = call(train, steps, as_of=run.as_of, judged=judged, windows=windows, spec=spec)
-    course.challenger = challenger
+def fit(course: Course, spec: PipelineSpec) -> None:
+    """Window, train."""
+    course.challenger = _train(course, spec)
+
+
+def _train(course: Course, spec: PipelineSpec, label: str = "") -> ModelRef:
+    steps, judged = course.steps, course.judged
+    cut = window.with_options(task_run_name=f"window{label}")
+    learn = train.with_options(task_run_name=f"train{label}")
+    windows = call(cut, steps, judged=judged, spec=spec)
+    return call(learn, steps, as_of=course.run.as_of, judged=judged, windows=windows, spec=spec)
+
+
+def ablate(course: Course, spec: PipelineSpec) -> dict[str, ModelRef]:
+    """Train the model without each group of inputs that the spec names."""
+    return {
+        f"{WITHOUT}{group}": _train(course, leave_out(spec, names), f" {WITHOUT}{group}")
+        for group, names in spec.backtest.ablation.items()
+    }
+
+
+def compare(course: Course, spec: PipelineSpec, others: dict[str, ModelRef] | None = None) -> None:
+    """Backtest challenger, champion and others at the same cutoffs."""
+    run, challenger = course.run, course.challenger
+    if challenger is None:
+        raise RuntimeError("found no challenger, needed one; call fit first")
     course.compared = elect(run.as_of, spec, instead_of=challenger.version)
-    models = {"challenger": challenger}
+    models = {"challenger": challenger, **(others or {})}
     if course.compared.model:
         models["champion"] = course.compared.model
-    course.scores = call(backtest, steps, run=run, judged=judged, models=models, spec=spec)
+    course.scores = call(
+        backtest, course.steps, run=run, judged=course.judged, models=models, spec=spec
+    )
+
+
+def renew(course: Course, spec: PipelineSpec) -> None:
+    """Window, train, backtest, promote or keep."""
+    fit(course, spec)
+    compare(course, spec)
     course.decision = call(
-        promote, steps, run=run, challenger=challenger, scores=course.scores, spec=spec
+        promote,
+        course.steps,
+        run=course.run,
+        challenger=course.challenger,
+        scores=course.scores,
+        spec=spec,
     )
 
 

@@ -89,6 +89,7 @@ def call(task: Task[..., R], records: list[StepRecord], /, **parameters: Any) ->
     """
     begun = time.monotonic()
     outcome = "failed"
+    label = task.task_run_name if isinstance(task.task_run_name, str) else task.name
     try:
         state = task(**parameters, return_state=True)
         ref = cast("R", state.result())
@@ -103,8 +104,8 @@ def call(task: Task[..., R], records: list[StepRecord], /, **parameters: Any) ->
     finally:
         seconds = time.monotonic() - begun
         records.append(
-            StepRecord.model_validate({"step": task.name, "seconds": seconds, "outcome": outcome})
+            StepRecord.model_validate({"step": label, "seconds": seconds, "outcome": outcome})
         )
         how = "taken from the cache" if outcome == "from cache" else outcome
-        get_run_logger().info("step %s: %s (%.1f s)", task.name, how, seconds)
+        get_run_logger().info("step %s: %s (%.1f s)", label, how, seconds)
     return ref

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from seqmodel.ablation import WITHOUT, measure_gain
 from seqmodel.grid import Grid, to_datetime
-from seqmodel.reporting.night import Fan, Night, StepRecord
+from seqmodel.reporting.night import Ablated, Fan, Night, StepRecord
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.refs import (
@@ -94,6 +95,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         files=table.files if table else (),
         quality=quality,
         **_gather_scores(store, course),
+        ablation=_gather_ablation(store, course, spec),
         history=course.challenger.history if course.challenger else (),
         best_epoch=course.challenger.best_epoch if course.challenger else None,
         forecast_fans=_draw_forecast(store, course, spec),
@@ -142,12 +144,28 @@ def _gather_scores(store: Store, course: Course) -> dict[str, Any]:
         "by_step": {
             name: tuple(v if v is not None else float("nan") for v in values)
             for name, values in details["by_step"].items()
+            if name in order
         },
+        "timeline": details["timeline"],
         "decision": course.decision.reason if course.decision else None,
         "promoted": course.decision.promoted if course.decision else None,
         "cutoffs": course.scores.cutoffs,
         "backtest_fans": tuple(Fan.model_validate(fan) for fan in details["fans"]),
     }
+
+
+def _gather_ablation(store: Store, course: Course, spec: PipelineSpec) -> tuple[Ablated, ...]:
+    if course.scores is None:
+        return ()
+    scores, by_cutoff = course.scores.scores, store.read_json(course.scores.key)["by_cutoff"]
+    found = []
+    for group, inputs in spec.backtest.ablation.items():
+        name = f"{WITHOUT}{group}"
+        if name in by_cutoff and "mase" in scores[name]:
+            gain, error = measure_gain(by_cutoff["challenger"], by_cutoff[name])
+            score = scores[name]["mase"]
+            found.append(Ablated(group=group, inputs=inputs, score=score, gain=gain, error=error))
+    return tuple(sorted(found, key=lambda one: -one.gain))
 
 
 def _draw_forecast(store: Store, course: Course, spec: PipelineSpec) -> tuple[Fan, ...]:

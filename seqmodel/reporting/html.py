@@ -12,6 +12,7 @@ from seqmodel.reporting.summary import (
     ABSENT,
     TONES,
     format_figure,
+    format_gain,
     format_ledger,
     format_moment,
     format_seconds,
@@ -52,6 +53,7 @@ def render_html(night: Night) -> str:
     )
     page.filters |= {
         "figure": format_figure,
+        "gain": format_gain,
         "moment": format_moment,
         "seconds": format_seconds,
         "metric": name_metric,

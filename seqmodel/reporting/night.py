@@ -57,6 +57,24 @@ class Fan(Part):
     baseline: tuple[float | None, ...] = ()
 
 
+class Ablated(Part):
+    """What a group of inputs is worth.
+
+    Attributes:
+        group: its name.
+        inputs: covariates, or calendar, lags, ...
+        score: MASE without it.
+        gain: share by which the MASE is lower with it.
+        error: standard error of the gain over the cutoffs.
+    """
+
+    group: str
+    inputs: tuple[str, ...]
+    score: float
+    gain: float
+    error: float
+
+
 class Night(Part):
     """One run of a pipeline, ready to be shown.
 
@@ -78,6 +96,8 @@ class Night(Part):
         decision: why the champion was replaced or kept, one sentence.
         promoted: whether it was replaced; None when nothing was trained.
         cutoffs: the backtest's cutoffs.
+        timeline: training, holdout and backtest drawn as text.
+        ablation: what each group of inputs is worth.
         history: (training loss, holdout loss) of each epoch.
         best_epoch: epoch (from 1) whose weights were kept.
         backtest_fans: best, median and worst series of the backtest at its last cutoff.
@@ -102,6 +122,8 @@ class Night(Part):
     decision: str | None = None
     promoted: bool | None = None
     cutoffs: tuple[datetime, ...] = ()
+    timeline: str = ""
+    ablation: tuple[Ablated, ...] = ()
     history: tuple[tuple[float, float], ...] = ()
     best_epoch: int | None = None
     backtest_fans: tuple[Fan, ...] = ()

@@ -145,6 +145,8 @@ def render_summary(night: Night) -> RenderableType:
         parts.append(_tabulate_scores(night))
         named = [name for name in order_candidates(night.scores) if name in night.labels]
         parts += [_keep_line(f"{name}: {night.labels[name]}") for name in named]
+    if night.ablation:
+        parts.append(_tabulate_ablation(night))
     if night.ledger:
         style = "" if night.ledger.balances else "bold red"
         parts += [Text(), Text(f"Rows: {format_ledger(night.ledger)}", style=style)]
@@ -226,6 +228,21 @@ def _tabulate_scores(night: Night) -> Table:
             cells = ["" if s is None else format_skill(s) for s in skills]
             _add_row(table, ["  skill", *cells])
     return _widen(table)
+
+
+def _tabulate_ablation(night: Night) -> Table:
+    title = "\nWorth of the inputs (MASE without them; gain with them, with its standard error)"
+    columns = (("left out", False), ("inputs", False), ("mase", True), ("gain", True))
+    table = _open_table(title, columns)
+    for one in night.ablation:
+        gain = format_gain(one.gain, one.error)
+        _add_row(table, [one.group, ", ".join(one.inputs), format_figure(one.score), gain])
+    return _widen(table)
+
+
+def format_gain(gain: float, error: float) -> str:
+    """Write a gain and its standard error, both shares, in per cent."""
+    return f"{100 * gain:+.1f} % ± {100 * error:.1f}"
 
 
 def split_forecast_head(

@@ -98,8 +98,9 @@ class ModelSpec(Spec):
     )
     gates: bool = Field(
         default=True,
-        description="blend in the season a cycle ago by learned gates",
-        json_schema_extra=_read_by("segment"),
+        description="blend in the season a cycle ago by learned gates, where the"
+        " lookback holds the cycle and normalise is seasonal",
+        json_schema_extra=_read_by("segment", "attention"),
     )
     cycle: int | None = Field(
         None,
@@ -111,7 +112,7 @@ class ModelSpec(Spec):
     learn_cycle: bool = Field(
         default=False,
         description="learn the mean course of the cycle and forecast what differs from it",
-        json_schema_extra=_read_by("segment"),
+        json_schema_extra=_read_by("segment", "attention"),
     )
 
     @field_validator("units")

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from seqmodel.specs.base import Spec, check_order
+from seqmodel.specs.base import Columns, Spec, check_order
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.source import GridSpec, QualitySpec, SourceSpec
 from seqmodel.specs.train import TrainSpec
@@ -22,6 +22,11 @@ class BacktestSpec(Spec):
         0,
         ge=0,
         description="left out between the targets of training, holdout and backtest (steps)",
+    )
+    ablation: dict[str, Columns] = Field(
+        {},
+        description="what the flow `backtest` leaves out to measure its worth: name of a group ->"
+        " its covariates, or calendar, holidays, age, lags, rolling",
     )
     deadline: float = Field(
         3600, gt=0, description="time after which the backtest's process is ended (seconds)"
@@ -87,6 +92,19 @@ class PipelineSpec(Spec):
                 f"found {other[0]!r} in features.in_target_unit, needed columns of source.known;"
                 " declare it there or take it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_ablation(self) -> Self:
+        inputs = {*self.source.covariates, "calendar", "holidays", "age", "lags", "rolling"}
+        for group, names in self.backtest.ablation.items():
+            other = sorted(set(names) - inputs)
+            if other or not names:
+                raise ValueError(
+                    f"found {other[0] if other else 'nothing'!r} in backtest.ablation {group!r},"
+                    " needed covariates of the source, or calendar, holidays, age, lags or rolling;"
+                    " correct it"
+                )
         return self
 
     @model_validator(mode="after")

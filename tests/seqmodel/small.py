@@ -59,11 +59,11 @@ def count_steps(table, freq="h"):
     return int(Grid(freq).number(table["timestamp"].cast(pa.int64()).to_numpy()).max())
 
 
-def make_panel(table=None, source=SOURCE, *, cutoff=None, horizon=6, least=24):
+def make_panel(table=None, source=SOURCE, *, cutoff=None, horizon=6, future=None):
     """A panel that ends at the table's newest row, or at `cutoff`."""
     table = make_table() if table is None else table
     end = count_steps(table, source.freq) if cutoff is None else cutoff
-    return build_panel(table, None, source, cutoff=end, horizon=horizon, least=least)
+    return build_panel(table, future, source, cutoff=end, horizon=horizon)
 
 
 def put_table(store, table, spec, future=None):
