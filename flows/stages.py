@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from prefect.runtime import flow_run
 
@@ -26,6 +26,8 @@ from tasks.report import report
 from tasks.train import train
 from tasks.validate import validate
 from tasks.window import window
+
+MOMENT = timedelta(microseconds=1)
 
 
 def begin(spec: PipelineSpec, as_of: datetime | None) -> Course:
@@ -53,7 +55,10 @@ def _train(course: Course, spec: PipelineSpec, label: str = "") -> ModelRef:
     cut = window.with_options(task_run_name=f"window{label}")
     learn = train.with_options(task_run_name=f"train{label}")
     windows = call(cut, steps, judged=judged, spec=spec)
-    return call(learn, steps, as_of=course.run.as_of, judged=judged, windows=windows, spec=spec)
+    as_of = course.run.as_of
+    # The version of an earlier night: one of this very moment is what a re-run makes again.
+    older = elect(as_of - MOMENT, spec).model if spec.train.warm_start else None
+    return call(learn, steps, as_of=as_of, judged=judged, windows=windows, spec=spec, parent=older)
 
 
 def ablate(course: Course, spec: PipelineSpec) -> dict[str, ModelRef]:

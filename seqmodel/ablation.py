@@ -31,6 +31,7 @@ def leave_out(spec: PipelineSpec, names: Collection[str]) -> PipelineSpec:
         update={
             "source": source.model_copy(update=kept),
             "features": features.model_copy(update=made),
+            "backtest": spec.backtest.model_copy(update={"ablation": {}}),
         }
     )
 

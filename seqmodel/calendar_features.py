@@ -113,7 +113,7 @@ def make_holidays(moments: NDArray[np.int64], region: str, timezone: str | None)
         ) from None
     country, _, part = region.partition("-")
     dates = read_clock(moments, timezone).tz_localize(None).normalize()
-    years = range(dates.year.min(), dates.year.max() + 2) if len(dates) else range(0)
+    years = range(dates.year.min() - 1, dates.year.max() + 2) if len(dates) else range(0)
     try:
         known = holidays.country_holidays(country, subdiv=part or None, years=[*years])
     except NotImplementedError:

@@ -17,6 +17,28 @@ def _find_holes(panel: Panel, name: str) -> np.ndarray[tuple[int], np.dtype[np.b
     return np.isnan(panel.values[name])
 
 
+def demand_kinds(panel: Panel, source: SourceSpec, categorical: set[str]) -> None:
+    """Refuse covariates that are categories where training saw numbers, or the reverse.
+
+    Args:
+        panel: rows of S series.
+        source: the covariates.
+        categorical: those that were categories in training.
+
+    Raises:
+        DataError: naming the covariate.
+    """
+    found = set(panel.labels) | {n for n, v in panel.static.items() if v.dtype == object}
+    for name in source.covariates:
+        if (name in found) != (name in categorical):
+            kinds = ("categories", "numbers")
+            seen, wanted = kinds if name in found else reversed(kinds)
+            raise DataError(
+                f"found {seen} in covariate {name!r}, needed {wanted} as in training; mend the"
+                " source or train again"
+            )
+
+
 def demand_known(panel: Panel, source: SourceSpec, features: FeatureSpec) -> None:
     """Refuse a forecast whose known covariates do not reach through the horizon.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.calendar_features import make_calendar, make_holidays
+from seqmodel.covariates import demand_kinds
 from seqmodel.features import Preprocessor
 from seqmodel.filling import fill_target, measure_open
 from seqmodel.panel import Panel
@@ -31,12 +32,14 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
         until: grid number of the earliest cutoff that will be forecast from: series that were
             never seen in training are scaled by their rows up to here.
     """
+    demand_kinds(panel, fitted.source, set(fitted.categories))
     scalers = fitted.align(panel, until)
+    births = _find_births(fitted, panel, until)
     values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)
     # What a window's own scale is still to be applied to keeps its holes.
     kept = () if fitted.scaling.window == "none" else fitted.target_columns
     target = _scale_target(fitted, panel, scalers["target"], panel.values["target"])
-    for column, made in enumerate(_make_columns(fitted, panel, scalers, target)):
+    for column, made in enumerate(_make_columns(fitted, panel, scalers, target, births)):
         values[:, column] = made if column in kept else np.nan_to_num(made)
     filled = fitted.grid.fill != "none"
     return Rows(
@@ -61,7 +64,11 @@ def _scale_target(fitted: Preprocessor, panel: Panel, scaler: Scaler, values: Fl
 
 
 def _make_columns(
-    fitted: Preprocessor, panel: Panel, scalers: dict[str, Scaler], target: Floats
+    fitted: Preprocessor,
+    panel: Panel,
+    scalers: dict[str, Scaler],
+    target: Floats,
+    births: NDArray[np.int64],
 ) -> Iterator[Floats]:
     """Yield the F columns in the order of `fitted.names`, NaN where missing."""
     source, features = fitted.source, fitted.features
@@ -83,7 +90,7 @@ def _make_columns(
     for lag in features.lags:
         yield shift(target, begins, lag)
     if features.age:
-        yield measure_age(panel.number_of_row, _find_births(fitted, panel)[panel.series_of_row])
+        yield measure_age(panel.number_of_row, births[panel.series_of_row])
     yield from _make_dates(fitted, panel)
 
 
@@ -96,7 +103,7 @@ def _scale_covariate(
 ) -> Floats:
     values = panel.values[name]
     if fitted.features.missing == "forward":
-        values = hold(values, begins)
+        values = hold(values, begins, fitted.lookback)
     if name in fitted.features.in_target_unit:
         bent = bend(values, fitted.scaling.transform)
         scaled = scalers["target"].transform(bent, panel.series_of_row)
@@ -105,11 +112,17 @@ def _scale_covariate(
     return np.clip(scaled, -CLIP, CLIP)
 
 
-def _find_births(fitted: Preprocessor, panel: Panel) -> NDArray[np.int64]:
-    """Return S grid numbers of the first observed steps; the first row for a new series."""
+def _find_births(fitted: Preprocessor, panel: Panel, until: int) -> NDArray[np.int64]:
+    """Return S grid numbers of the first observed steps.
+
+    Of a series never seen in training nobody but its newest L rows is asked: a night reads no more.
+    """
+    rows = fitted.list_newest(panel, until) & np.isfinite(panel.values["target"])
+    own = np.full(len(panel.ids), until, dtype=np.int64)
+    np.minimum.at(own, panel.series_of_row[rows], panel.number_of_row[rows])
     places = fitted.find(panel.ids)
     births = np.array([*fitted.births, 0], dtype=np.int64)
-    return np.where(places >= 0, births[places], panel.first)
+    return np.where(places >= 0, births[places], own)
 
 
 def _make_dates(fitted: Preprocessor, panel: Panel) -> Iterator[Floats]:

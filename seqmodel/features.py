@@ -106,7 +106,7 @@ class Preprocessor:
             ids=tuple(panel.ids[s] for s in series),
             births=tuple(numbers.tolist()),
             scalers={
-                name: scaler.take(series.astype(np.int64), scaler)
+                name: Scaler(scaler.location[series], scaler.spread[series])
                 for name, scaler in scalers.items()
             },
             categories=categories,
@@ -172,8 +172,9 @@ class Preprocessor:
     def reach(self) -> int:
         """How far before a row its features look (steps)."""
         rolled = (r.steps - 1 for r in self.features.rolling)
+        held = self.lookback if self.features.missing == "forward" else 0
         filled = measure_reach(self.grid, self.source.season)
-        return max((*self.features.lags, *rolled), default=0) + filled
+        return max((*self.features.lags, *rolled, held)) + filled
 
     def cut(self, spec: PipelineSpec, *, in_target_unit: bool = False) -> Cut:
         """Return how windows are cut from the rows encoded here.
@@ -202,15 +203,23 @@ class Preprocessor:
         """Return the scalers in the panel's order of series.
 
         A series never seen in training is scaled by its own newest L rows up to the grid number
-        `until`.
+        `until`; where these say nothing, by the mean of the training's series.
         """
         positions = self.find(panel.ids)
+        rows = self.list_newest(panel, until) & (positions < 0)[panel.series_of_row]
+        own = measure_scalers(panel, rows, self.source, self.scaling)
+        found = {}
+        for name, scaler in self.scalers.items():
+            seen = np.zeros(len(panel.ids), dtype=bool)
+            seen[panel.series_of_row[rows & np.isfinite(panel.values[name])]] = True
+            found[name] = scaler.take(positions, scaler.average(own[name], seen))
+        return found
+
+    def list_newest(self, panel: Panel, until: int) -> NDArray[np.bool_]:
+        """Mark the newest L rows of every series up to a grid number."""
         numbers = panel.number_of_row
-        rows = (numbers <= until) & (numbers > until - self.lookback)
-        own = measure_scalers(
-            panel, rows & (positions < 0)[panel.series_of_row], self.source, self.scaling
-        )
-        return {name: s.take(positions, own[name]) for name, s in self.scalers.items()}
+        marks: NDArray[np.bool_] = (numbers <= until) & (numbers > until - self.lookback)
+        return marks
 
     def inverse(self, values: Floats, scaler: Scaler, series: NDArray[np.int32]) -> Floats:
         """Bring N x ... numbers of N numbered series back to the target's unit."""

@@ -14,14 +14,15 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from seqmodel.errors import DataError
 from seqmodel.shuffling import Permutation, scramble
 from seqmodel.specs import TrainSpec
 from seqmodel.windows import Batch, WindowIndex, WindowReader, Windows
 
 Integers = NDArray[np.int64]
 
-#: Batches gathered ahead of the network.
-AHEAD = 2
+#: Batches gathered ahead of the network, and threads that gather them.
+AHEAD, THREADS = 3, 2
 #: Positions shuffled at once: one batch alone would cost more in calls than in work.
 SHUFFLED = 16_384
 
@@ -37,9 +38,17 @@ class Feeder:
         reader: gathers the windows.
         index: training windows.
         train: batch size, seed, sampling, recency and windows per epoch count.
+
+    Raises:
+        DataError: if there is no window.
     """
 
     def __init__(self, reader: WindowReader, index: WindowIndex, train: TrainSpec) -> None:
+        if not len(index):
+            raise DataError(
+                "found no window to train on, needed one at least; shorten window.lookback or"
+                " window.horizon, or bring a longer history"
+            )
         self.reader, self.index, self.train = reader, index, train
         self._series = np.unique(index.series) if train.sampling == "balanced" else None
         self._newest = self._find_newest() if train.half_life else 0
@@ -65,7 +74,7 @@ class Feeder:
             epoch: counted from 1.
             position: batches of this epoch that are done.
         """
-        with ThreadPoolExecutor(1, thread_name_prefix="feeder") as pool:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="feeder") as pool:
             waiting: deque[Future[Batch]] = deque()
             for windows in self.windows(epoch, position):
                 waiting.append(pool.submit(self._read, windows))

@@ -130,8 +130,7 @@ def forecast_table(
     """
     # The baseline measures its quantiles on the whole history, a network reads one lookback,
     # each row of which may look back further.
-    history = model.lookback + _measure_reach(store, model) if model else None
-    panel = load_panel(store, table, spec, history=history)
+    panel = _load_newest(store, table, model, spec) if model else load_panel(store, table, spec)
     levels, cutoffs = spec.output.levels, np.array([panel.cutoff])
     least = spec.window.least_rows
     if model is None:
@@ -170,12 +169,15 @@ def forecast_table(
     )
 
 
-def _measure_reach(store: Store, model: ModelRef) -> int:
-    """Return how far before a row the model's features look (steps).
+def _load_newest(store: Store, table: TableRef, model: ModelRef, spec: PipelineSpec) -> Panel:
+    """Read one lookback of a model and as far before it as its features look.
 
     The model's own lags, statistics and filling count, whatever the spec says today.
     """
-    return Preprocessor.from_json(read_preprocessor(store, model.key)).reach
+    fitted = Preprocessor.from_json(read_preprocessor(store, model.key))
+    births = dict(zip(fitted.ids, fitted.births, strict=True))
+    history = model.lookback + fitted.reach
+    return load_panel(store, table, spec, history=history, births=births)
 
 
 def arrange_rows(

@@ -36,6 +36,8 @@ class TrainJob(Job):
     as_of: datetime
     windows: WindowsRef
     lineage: dict[str, str]
+    parent: ModelRef | None = None
+    drift: str | None = None
 
 
 class BacktestJob(Job):
@@ -58,7 +60,7 @@ def train(job: dict[str, Any], tell: Tell) -> Any:
     from seqmodel.training import train_model
 
     j = TrainJob.model_validate(job)
-    ref = train_model(j.store, j.windows, j.spec, j.as_of, j.lineage, tell)
+    ref = train_model(j.store, j.windows, j.spec, j.as_of, j.lineage, tell, j.parent, j.drift)
     return ref.model_dump(mode="json")
 
 

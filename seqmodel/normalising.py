@@ -93,10 +93,10 @@ def _measure_robust(
     place = (_count(seen) - 1)[:, None] * np.array([0.25, 0.5, 0.75])
     low = np.floor(place).astype(np.int64)
     high = np.minimum(low + 1, (_count(seen) - 1)[:, None])
-    below = np.take_along_axis(ordered, low, axis=1)
-    above = np.take_along_axis(ordered, high, axis=1)
-    some = np.asarray(seen.any(axis=1))
-    found = np.where(some[:, None], below + (above - below) * (place - low), 0.0)
+    some = np.asarray(seen.any(axis=1))[:, None]
+    below = np.where(some, np.take_along_axis(ordered, low, axis=1), 0.0)
+    above = np.where(some, np.take_along_axis(ordered, high, axis=1), 0.0)
+    found = below + (above - below) * (place - low)
     return found[:, 1], (found[:, 2] - found[:, 0]) / IQR
 
 

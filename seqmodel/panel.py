@@ -8,7 +8,7 @@ series c         |##____|hhhh|          _ missing: the series ended early
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -23,6 +23,8 @@ from seqmodel.specs import SourceSpec
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+#: Below, a number in double precision is whole or not.
+WHOLE = 2.0**53
 
 
 @final
@@ -123,6 +125,7 @@ def build_panel(
     *,
     cutoff: int,
     horizon: int,
+    begins: Mapping[str, int] | None = None,
 ) -> Panel:
     """Lay sorted table rows out on the grid.
 
@@ -132,6 +135,8 @@ def build_panel(
         source: which columns are past, known and static.
         cutoff: grid number of the last step of history; later rows of `rows` are ignored.
         horizon: rows to add after the cutoff (steps).
+        begins: series -> grid number it begins at though it may have no row there, for those read
+            from the middle of their history.
 
     Raises:
         DataError: if rows are off the grid, out of order or double, or if text stands where the
@@ -150,6 +155,8 @@ def build_panel(
         )
     first = np.full(len(ids), cutoff + 1, dtype=np.int64)
     np.minimum.at(first, codes, numbers)
+    if begins:
+        first = np.minimum(first, [begins.get(series_id, cutoff + 1) for series_id in ids])
     offsets = np.concatenate([[0], np.cumsum(cutoff + horizon + 1 - first)])
     columns = ("target", *source.past, *source.known)
     categorical = [name for name in columns if is_categorical(rows.schema.field(name), source)]
@@ -192,7 +199,7 @@ def _refuse_off_grid(rows: pa.Table, moments: Integers, grid: Grid) -> None:
 
 
 def _place_future(panel: Panel, table: pa.Table, source: SourceSpec) -> None:
-    found = pc.index_in(table["series_id"], value_set=pa.array(panel.ids))
+    found = pc.index_in(table["series_id"], value_set=pa.array(panel.ids, pa.string()))
     codes = pc.fill_null(found, -1).to_numpy().astype(np.int64)
     numbers = panel.grid.number(_as_integers(table["timestamp"]))
     inside = (codes >= 0) & (numbers > panel.cutoff) & (numbers < panel.end)
@@ -209,9 +216,14 @@ def is_categorical(field: pa.Field, source: SourceSpec) -> bool:
 def read_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column as text: whole numbers without a fraction, whatever type they came in."""
     if pa.types.is_floating(column.type):
-        whole = pc.cast(column, pa.int64(), safe=False)
-        exact = pc.equal(whole.cast(column.type), column)
-        return pc.if_else(exact, whole.cast(pa.string()), column.cast(pa.string()))
+        # Neither NaN nor infinity is a category; a huge number is no whole one that can be cast.
+        small = pc.if_else(pc.less(pc.abs(column), WHOLE), column, None)
+        whole = pc.cast(small, pa.int64(), safe=False)
+        exact = pc.fill_null(
+            pc.equal(pc.cast(whole, column.type, safe=False), column), fill_value=False
+        )
+        text = pc.if_else(exact, whole.cast(pa.string()), column.cast(pa.string()))
+        return pc.if_else(pc.is_finite(column), text, None)
     return column.cast(pa.string())
 
 
@@ -234,11 +246,11 @@ def _place(
             labels.codes[where] = pc.fill_null(found, -1).to_numpy()
         elif pa.types.is_string(column.type):
             raise DataError(
-                f"found text in target {name!r}, needed numbers; name another column in"
-                " source.target"
+                f"found text in {name!r}, needed numbers as a target and a covariate that is a"
+                " number in history are; convert the column, or name another in source"
             )
         else:
-            values = column.to_numpy()
+            values = column.cast(pa.float64(), safe=False).to_numpy()
             # An infinite covariate is a fault of the sensor: missing.
             panel.values[name][where] = np.where(np.isfinite(values), values, np.nan)
 
@@ -247,10 +259,12 @@ def _take_static(
     rows: pa.Table, codes: Integers, past: NDArray[np.bool_], series: int, source: SourceSpec
 ) -> dict[str, NDArray[Any]]:
     """Take each series' newest value up to the cutoff; text where it counts as categories."""
-    last = np.zeros(series, dtype=np.int64)
+    last = np.full(series, -1, dtype=np.int64)
     last[codes[past]] = np.flatnonzero(past)
+    # A series without history has none, not the first one's.
+    chosen = pa.array(last, mask=last < 0)
     return {
-        name: _take(rows[name], pa.array(last), is_categorical(rows.schema.field(name), source))
+        name: _take(rows[name], chosen, is_categorical(rows.schema.field(name), source))
         for name in source.static
     }
 

@@ -202,6 +202,15 @@ class Scaler:
             spread=np.where(known, self.spread[positions], fallback.spread),
         )
 
+    def average(self, own: Scaler, seen: NDArray[np.bool_]) -> Scaler:
+        """Return S' statistics of other series, the mean of all here where none was seen."""
+        if not len(self.location):
+            return own
+        return Scaler(
+            location=np.where(seen, own.location, self.location.mean()),
+            spread=np.where(seen, own.spread, self.spread.mean()),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the statistics as JSON; doubles survive it exactly."""
         return {"location": self.location.tolist(), "spread": self.spread.tolist()}

@@ -109,4 +109,5 @@ def draw_split(split: Split, show: Callable[[int], str]) -> str:
         for c in split.cutoffs
     ]
     marks = "".join("^" if i in places else " " for i in range(len(bar)))
-    return "\n".join([f"|{bar}|", f" {marks.rstrip()}  {len(split.cutoffs)} cutoffs", *legend])
+    count = f"{len(split.cutoffs)} cutoff{'s' if len(split.cutoffs) > 1 else ''}"
+    return "\n".join([f"|{bar}|", f" {marks.rstrip()}  {count}", *legend])

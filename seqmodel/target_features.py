@@ -79,11 +79,18 @@ def shift(values: Floats, begins: Integers, lag: int) -> Floats:
     return found
 
 
-def hold(values: Floats, begins: Integers) -> Floats:
-    """Return the newest observed value up to each row, NaN before the first of its series."""
-    places = np.where(np.isfinite(values), np.arange(len(values)), -1)
-    places = np.maximum.accumulate(places)
-    found: Floats = np.where(places >= begins, values[np.maximum(places, 0)], np.nan)
+def hold(values: Floats, begins: Integers, most: int | None = None) -> Floats:
+    """Return the newest observed value up to each row, NaN before the first of its series.
+
+    Args:
+        values: R values, NaN where missing.
+        begins: R positions of the first row of the row's series.
+        most: age at which a value is too old to be held, by default none is (steps).
+    """
+    rows = np.arange(len(values))
+    places = np.maximum.accumulate(np.where(np.isfinite(values), rows, -1))
+    oldest = begins if most is None else np.maximum(begins, rows - most)
+    found: Floats = np.where(places >= oldest, values[np.maximum(places, 0)], np.nan)
     return found
 
 

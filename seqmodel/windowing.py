@@ -34,7 +34,12 @@ WINDOWS_AT_ONCE = 1 << 20
 
 
 def load_panel(
-    store: Store, table: TableRef, spec: PipelineSpec, *, history: int | None = None
+    store: Store,
+    table: TableRef,
+    spec: PipelineSpec,
+    *,
+    history: int | None = None,
+    births: dict[str, int] | None = None,
 ) -> Panel:
     """Read a table as a panel that ends one horizon after the table's cutoff.
 
@@ -43,21 +48,30 @@ def load_panel(
         table: the table.
         spec: source, window and features sections count.
         history: newest steps wanted, without it all (steps).
+        births: series -> grid number of its first observed step: one that is older than what is
+            wanted begins there, though its row may be missing.
     """
     grid = Grid(spec.source.freq)
     cutoff = int(grid.number(np.array([to_microseconds(table.cutoff)]))[0])
     columns = ["series_id", "timestamp", "target", *spec.source.covariates]
-    first = None
+    first, begin = None, None
     if history is not None:
         import pyarrow as pa
 
-        moment = int(grid.moment(np.array([cutoff - history + 1]))[0])
+        begin = cutoff - history + 1
+        moment = int(grid.moment(np.array([begin]))[0])
         first = pa.scalar(moment, pa.timestamp("us", tz="UTC"))
     folder = store.find(table.key)
     rows = read_rows(folder, columns, first=first)
     refuse_changes(rows, spec.source, spec.features)
+    old = [] if begin is None else [i for i, born in (births or {}).items() if born < begin]
     return build_panel(
-        rows, read_future(folder), spec.source, cutoff=cutoff, horizon=spec.window.horizon
+        rows,
+        read_future(folder),
+        spec.source,
+        cutoff=cutoff,
+        horizon=spec.window.horizon,
+        begins=dict.fromkeys(old, begin or 0),
     )
 
 
@@ -77,6 +91,9 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
         "train": _index(panel, rows, spec, split.first, split.train, spec.window.stride),
         "holdout": _index(panel, rows, spec, split.train + split.gap, split.holdout, 1),
     }
+    # Of a series that begins in the holdout no scale was measured.
+    taught = fitted.find(panel.ids) >= 0
+    parts["holdout"] = parts["holdout"].choose(taught[parts["holdout"].series])
     for name, index in parts.items():
         if not len(index):
             raise DataError(

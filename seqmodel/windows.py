@@ -105,6 +105,10 @@ class WindowIndex:
         series = np.concatenate([*(p.series for p in parts), *empty]).astype(np.int32)
         return cls(starts, counts, series, stride)
 
+    def choose(self, runs: NDArray[np.bool_]) -> WindowIndex:
+        """Return the marked ones of the I runs."""
+        return WindowIndex(self.starts[runs], self.counts[runs], self.series[runs], self.stride)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the index as arrays, as it is stored."""
         return {

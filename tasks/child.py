@@ -34,12 +34,20 @@ LAST_WORDS = 20
 #: Time a child that said its last word gets to end by itself, so that its exit code is its own.
 GRACE = 5.0
 PR_SET_PDEATHSIG = 1
+#: Time between two looks at the child's memory (seconds).
+WEIGH_EVERY = 0.5
 #: Folder of the packages `tasks` and `seqmodel`.
 HOME = Path(__file__).resolve().parent.parent
 
 
 def run_in_child(
-    function: str, job: dict[str, Any], *, deadline: float, tell: Tell, log: logging.Logger | Any
+    function: str,
+    job: dict[str, Any],
+    *,
+    deadline: float,
+    tell: Tell,
+    log: logging.Logger | Any,
+    memory_limit: int | None = None,
 ) -> Any:
     """Run `function(job, tell)` in a fresh process and return its answer.
 
@@ -49,6 +57,7 @@ def run_in_child(
         deadline: time after which the child is killed (seconds).
         tell: called with each dict of progress that the child sends.
         log: gets the child's log lines.
+        memory_limit: resident memory at which the child is killed (MiB).
 
     Raises:
         ChildDied: if the child is killed, crashes without an answer, or overruns.
@@ -76,7 +85,8 @@ def run_in_child(
         threading.Thread(target=_drain, args=(process.stdout, lines.put), daemon=True),
         threading.Thread(target=_drain, args=(process.stderr, _keep(words)), daemon=True),
     ]
-    for reader in readers:
+    heavy = _Scales(process, memory_limit)
+    for reader in (*readers, heavy.watcher):
         reader.start()
     try:
         answer = _converse(process, lines, job, time.monotonic() + deadline, tell, log)
@@ -91,8 +101,14 @@ def run_in_child(
     finally:
         process.kill()
         code = process.wait()
+        heavy.watcher.join(timeout=5)
         for reader in readers:
             reader.join(timeout=5)
+    if answer is None and heavy.found:
+        raise ChildDied(
+            f"found the child process of {function} at {heavy.found} MiB of memory, needed at most"
+            f" {memory_limit} (train.memory_limit); raise it, or lower train.batch_size"
+        )
     if answer is None:
         last = words[-1].strip() if words else "no last words"
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -103,6 +119,25 @@ def run_in_child(
     if "error" in answer:
         raise find_error(answer["error"])(answer["sentence"])
     return answer["answer"]
+
+
+class _Scales:
+    """Weighs a process twice a second and ends it when it is too heavy."""
+
+    def __init__(self, process: subprocess.Popen[str], limit: int | None) -> None:
+        self.process, self.limit, self.found = process, limit, 0
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        while self.limit is not None and self.process.poll() is None:
+            with suppress(OSError, IndexError, ValueError):
+                pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+                weight = pages * os.sysconf("SC_PAGE_SIZE") >> 20
+                if weight > self.limit:
+                    self.found = weight
+                    self.process.kill()
+                    return
+            time.sleep(WEIGH_EVERY)
 
 
 def _converse(

@@ -14,24 +14,38 @@ from tasks.caching import cached
 from tasks.child import run_in_child
 from tasks.progress import follow_training
 
+#: Rules whose breach means that an older model has learned another world.
+DRIFTS = ("drift", "level_shift")
+
 
 @task(name="train", **cached("window", "model", "output", "train"))
 def train(
-    as_of: datetime, judged: ValidatedTableRef, windows: WindowsRef, spec: PipelineSpec
+    as_of: datetime,
+    judged: ValidatedTableRef,
+    windows: WindowsRef,
+    spec: PipelineSpec,
+    parent: ModelRef | None = None,
 ) -> ModelRef:
-    """Fit the network and store it as a version. Idempotent: a version is written once."""
+    """Fit the network and store it as a version.
+
+    Idempotent: a version is written once. A try after a killed one goes on where that stood.
+    """
+    moved = [r.found for r in judged.verdict.rules if r.rule in DRIFTS and r.outcome == "failed"]
     job = TrainJob(
         root=str(Store.from_environment().root),
         spec=spec,
         as_of=as_of,
         windows=windows,
         lineage={"table": judged.table.fingerprint},
+        parent=parent,
+        drift="; ".join(moved) or None,
     )
     with follow_training(spec) as tell:
         answer = run_in_child(
             "seqmodel.jobs:train",
             job.model_dump(mode="json"),
             deadline=spec.train.deadline,
+            memory_limit=spec.train.memory_limit,
             tell=tell,
             log=get_run_logger(),
         )

@@ -64,11 +64,18 @@ def close_model(inputs: dict[str, Any], outputs: Any, name: str) -> Any:
     return keras.Model(read, outputs, name=name)
 
 
-def make_tables(cardinalities: Sequence[int]) -> list[Any]:
-    """Return one Embedding for each categorical covariate; the code 0 has a row as well."""
+def make_tables(cardinalities: Sequence[int], of: str = "row") -> list[Any]:
+    """Return one Embedding for each categorical covariate; the code 0 has a row as well.
+
+    Args:
+        cardinalities: codes of each.
+        of: what they describe: `row`, `known` or `static`; a warm start finds them by this name.
+    """
     return [
-        layers.Embedding(count, min(WIDEST, (count + 1) // 2), dtype="float32")
-        for count in cardinalities
+        layers.Embedding(
+            count, min(WIDEST, (count + 1) // 2), dtype="float32", name=f"embed_{of}_{column}"
+        )
+        for column, count in enumerate(cardinalities)
     ]
 
 
@@ -112,7 +119,9 @@ def read_known(
     parts = [inputs["known"]] if shapes.known else []
     if shapes.known_codes:
         count = shapes.known_codes
-        tables = make_tables(shapes.past_cardinalities[-count:]) if tables is None else tables
+        tables = (
+            make_tables(shapes.past_cardinalities[-count:], "known") if tables is None else tables
+        )
         parts += embed_codes(inputs["known_codes"], tables[-count:])
     return _join(parts) if parts else None
 
@@ -138,11 +147,13 @@ def describe_series(inputs: dict[str, Any], shapes: InputShapes, spec: ModelSpec
     """Return what is constant in a series, as tensors N x width; none where there is nothing."""
     parts = [inputs["static"]] if shapes.static else []
     if shapes.static_cardinalities:
-        tables = make_tables(shapes.static_cardinalities)
+        tables = make_tables(shapes.static_cardinalities, "static")
         parts += embed_codes(inputs["static_codes"], tables)
     if spec.embedding:
         series = ForgetSeries(FORGOTTEN)(inputs["series"])
-        table = layers.Embedding(shapes.series + 1, spec.embedding, dtype="float32")
+        table = layers.Embedding(
+            shapes.series + 1, spec.embedding, dtype="float32", name="embed_series"
+        )
         parts.append(table(series)[:, 0])
     return parts
 

@@ -79,7 +79,7 @@ class ModelSpec(Spec):
         4,
         ge=1,
         le=64,
-        description="attention heads",
+        description="attention heads (heads)",
         json_schema_extra=_read_by("attention", "seq2seq"),
     )
     segment: int | None = Field(
@@ -106,7 +106,8 @@ class ModelSpec(Spec):
         None,
         ge=1,
         le=100_000,
-        description="length of a longer season, such as 168 hours (steps)",
+        description="length of a longer season, such as 168 hours, that normalise seasonal compares"
+        " with where the lookback holds it (steps)",
         json_schema_extra=_read_by("segment", "attention"),
     )
     learn_cycle: bool = Field(
@@ -141,6 +142,12 @@ class ModelSpec(Spec):
                     f" ({readers}); take it out or choose one of these"
                 )
         return self
+
+    def reads(self, name: str) -> bool:
+        """Return whether this kind of network reads a knob."""
+        extra = type(self).model_fields[name].json_schema_extra
+        kinds = extra.get("read_by") if isinstance(extra, dict) else None
+        return not isinstance(kinds, list) or self.kind in kinds
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -108,6 +108,27 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        if self.output.kind != "negative_binomial":
+            return self
+        wanted = {
+            "scaling.series": (self.scaling.series, "mean_abs"),
+            "scaling.transform": (self.scaling.transform, "none"),
+            "scaling.window": (self.scaling.window, "none"),
+        }
+        if self.model.reads("normalise"):
+            wanted["model.normalise"] = (self.model.normalise, "none")
+        wrong = {name: pair for name, pair in wanted.items() if pair[0] != pair[1]}
+        if wrong:
+            found = ", ".join(f"{name} {value!r}" for name, (value, _) in wrong.items())
+            needed = ", ".join(f"{name} {value}" for name, (_, value) in wrong.items())
+            raise ValueError(
+                f"found output.kind negative_binomial with {found}, needed {needed}: its mean is a"
+                " multiple of the series' mean size; set these or choose another distribution"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_lags(self) -> Self:
         doubled = [lag for lag in self.features.lags if self.features.lags.count(lag) > 1]
         if doubled:

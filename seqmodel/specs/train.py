@@ -31,6 +31,43 @@ class TrainSpec(Spec):
         description="age at which a training window counts half as much as the newest (steps);"
         " without it all count the same",
     )
+    schedule: Literal["constant", "cosine", "decay"] = Field(
+        "cosine",
+        description="course of the learning rate after its rise: constant; a cosine down to 1 %;"
+        " or two epochs constant, then 0.8 of it each epoch",
+    )
+    warm_up: float = Field(
+        0.05, ge=0, le=1, description="share of all steps over which the learning rate rises"
+    )
+    clip_norm: float = Field(
+        1.0, gt=0, description="largest norm of a weight's gradient, longer ones are cut to it"
+    )
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32", description="precision of the layers; outputs and weights stay float32"
+    )
+    device: Literal["auto", "cpu", "gpu", "all_gpus"] = Field(
+        "auto",
+        description="what trains: a GPU where there is one, the CPU, a GPU or an error, or all GPUs"
+        " of the machine at once",
+    )
+    warm_start: bool = Field(
+        default=False,
+        description="go on from the version that serves, where spec and features are its own",
+    )
+    warm_epochs: int = Field(2, ge=1, le=10_000, description="passes of a warm start (epochs)")
+    warm_rate: float = Field(
+        0.3, gt=0, le=1, description="peak step size of a warm start, as a share of learning_rate"
+    )
+    scratch_every: int = Field(
+        7, ge=1, description="warm starts in a row before one from scratch (nights)"
+    )
+    tensorboard: bool = Field(
+        default=False,
+        description="write losses for TensorBoard to <pipeline>/tensorboard (needs tensorflow)",
+    )
+    memory_limit: int | None = Field(
+        None, ge=256, description="memory at which the training process is ended (MiB)"
+    )
     holdout: float = Field(
         0.1, gt=0, le=0.5, description="newest share of the training steps kept for early stopping"
     )

@@ -82,8 +82,8 @@ class FeatureSpec(Spec):
     )
     missing: Literal["mean", "forward", "refuse"] = Field(
         "mean",
-        description="a covariate missing in history: its mean, its newest value before, or refuse"
-        " the data",
+        description="a covariate missing in history: its mean, its newest value of one lookback"
+        " before, or refuse the data",
     )
     missing_known: Literal["refuse", "mean"] = Field(
         "refuse",

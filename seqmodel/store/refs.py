@@ -184,6 +184,7 @@ class ModelRef(Ref):
         best_epoch: epoch whose weights were kept.
         holdout: loss on the holdout at that epoch.
         history: (loss, holdout loss) an epoch.
+        begun: from scratch or from which version, and why.
     """
 
     key: str
@@ -198,6 +199,7 @@ class ModelRef(Ref):
     best_epoch: int
     holdout: float
     history: tuple[tuple[float, float], ...] = ()
+    begun: str = ""
 
     def needs(self) -> tuple[str, ...]:
         """See `Ref.needs`."""

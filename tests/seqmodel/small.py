@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from seqmodel.grid import Grid, to_datetime, to_microseconds
 from seqmodel.panel import build_panel
+from seqmodel.rows import Rows
 from seqmodel.specs import PipelineSpec, SourceSpec
 from seqmodel.store.refs import Ledger, TableRef, ValidatedTableRef
 from seqmodel.store.tables import FUTURE, fingerprint_table, table_key, write_table
@@ -64,6 +65,29 @@ def make_panel(table=None, source=SOURCE, *, cutoff=None, horizon=6, future=None
     table = make_table() if table is None else table
     end = count_steps(table, source.freq) if cutoff is None else cutoff
     return build_panel(table, future, source, cutoff=end, horizon=horizon)
+
+
+def make_rows(lengths=(40, 3, 60), *, features=6, codes=3, hole=0.0, filled=False, seed=0):
+    """Encoded rows of random numbers: target, observed, then covariates; a fifth is missing."""
+    rng = np.random.default_rng(seed)
+    rows, series = sum(lengths), len(lengths)
+    values = rng.normal(size=(rows, features)).astype(np.float32)
+    values[:, 1] = rng.random(rows) > 0.2
+    target = np.where(values[:, 1] > 0, values[:, 0], 0).astype(np.float32)
+    if not filled:
+        values[values[:, 1] == 0, 0] = hole
+    return Rows(
+        values=values,
+        codes=rng.integers(0, 5, (rows, codes), dtype=np.int32),
+        target=target if filled else target[:0],
+        gap=np.zeros(rows if filled else 0, dtype=np.int32),
+        begins=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
+        first=rng.integers(-50, 50, series),
+        static=rng.normal(size=(series, 2)).astype(np.float32),
+        static_codes=rng.integers(0, 3, (series, 1), dtype=np.int32),
+        series_codes=np.arange(1, series + 1, dtype=np.int32)[:, None],
+        scale=rng.uniform(1, 2, (series, 1)).astype(np.float32),
+    )
 
 
 def put_table(store, table, spec, future=None):

@@ -30,8 +30,9 @@ def build():
     return make
 
 
-@pytest.mark.parametrize("shapes", [PLAIN, EVERYTHING], ids=["plain", "everything"])
-@pytest.mark.parametrize("normalise", ["none", "last", "seasonal"])
+@pytest.mark.parametrize(
+    ("shapes", "normalise"), [(PLAIN, "none"), (EVERYTHING, "last"), (EVERYTHING, "seasonal")]
+)
 def test_saved_and_loaded_it_forecasts_the_same(build, shapes, normalise, tmp_path):
     import keras
 

@@ -29,9 +29,10 @@ def build():
     return make
 
 
-@pytest.mark.parametrize("shapes", [PLAIN, EVERYTHING], ids=["plain", "everything"])
-@pytest.mark.parametrize("attention", [False, True])
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(
+    ("shapes", "attention", "cell"),
+    [(PLAIN, False, "lstm"), (EVERYTHING, False, "gru"), (EVERYTHING, True, "lstm")],
+)
 def test_saved_and_loaded_it_forecasts_the_same(build, shapes, attention, cell, tmp_path):
     import keras
 
@@ -71,5 +72,5 @@ def test_it_learns_a_sine_in_seconds(build):
     shapes = InputShapes(lookback=24, horizon=12, features=2, season=12)
     windows, actual = draw_sines()
     model = build(shapes, OutputSpec(kind="point"), units=16, dropout=0.0)
-    fit(model, windows, actual, steps=120, rate=0.02)
+    fit(model, windows, actual, steps=80, rate=0.03)
     assert np.abs(forecast(model, windows)[..., 0] - actual).mean() < 0.1

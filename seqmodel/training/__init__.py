@@ -1,0 +1,6 @@
+"""Fitting a network: from stored windows to a stored version; Keras only when one is fitted."""
+
+from seqmodel.training.fitting import Fitted, fit_model
+from seqmodel.training.versions import train_model
+
+__all__ = ["Fitted", "fit_model", "train_model"]

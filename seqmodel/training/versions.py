@@ -1,0 +1,95 @@
+"""From stored windows to a stored version: trained, named, published whole."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime
+from importlib.metadata import version as installed
+
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.bundles import model_key, read_model, write_bundle
+from seqmodel.store.checkpoints import checkpoint_key
+from seqmodel.store.fingerprints import digest_code, digest_value
+from seqmodel.store.forecasts import format_moment
+from seqmodel.store.refs import ModelRef, WindowsRef
+from seqmodel.store.store import Store
+from seqmodel.training.fitting import Plan, Progress, fit_model
+from seqmodel.training.keeping import Keeper
+from seqmodel.training.warm_starting import choose_start
+from seqmodel.windowing import load_windows
+
+#: Sections of the spec that make a network what it is, beside its windows.
+KNOBS = {"window", "model", "output", "train"}
+
+
+def train_model(
+    store: Store,
+    windows: WindowsRef,
+    spec: PipelineSpec,
+    as_of: datetime,
+    lineage: dict[str, str],
+    progress: Progress,
+    parent: ModelRef | None = None,
+    drift: str | None = None,
+) -> ModelRef:
+    """Train a challenger and store it as a new immutable version.
+
+    A training of the same version that was killed is taken up where it stood.
+
+    Args:
+        store: the data root.
+        windows: encoded rows and their windows.
+        spec: model, output and train sections count.
+        as_of: of the run; the version's name begins with it.
+        lineage: further entries of the manifest, such as the table's fingerprint.
+        progress: called about once a second.
+        parent: the version that serves, to go on from where the spec says so.
+        drift: what moved in the data since then, None where nothing did.
+
+    Raises:
+        TrainingError: if the loss is not a number.
+    """
+    stored = load_windows(store, windows)
+    start = choose_start(store, parent, stored, spec, drift)
+    code = digest_code("seqmodel")
+    knobs = spec.model_dump(mode="json", include=KNOBS)
+    identity = digest_value([windows.fingerprint, knobs, code, start.parent])
+    version = f"{format_moment(as_of)}-{identity[:8]}"
+    train = spec.train
+    plan = Plan(train.epochs, train.learning_rate)
+    if start.begin:
+        rate = train.learning_rate * train.warm_rate
+        plan = Plan(min(train.warm_epochs, train.epochs), rate, start.begin)
+    keeper = Keeper(store, checkpoint_key(spec.name, version))
+    fitted = fit_model(stored, spec, progress, plan, keeper)
+    best = fitted.history[fitted.best_epoch - 1][1] if fitted.best_epoch else fitted.begun
+    figures = {
+        "version": version,
+        "kind": spec.model.kind,
+        "lookback": spec.window.lookback,
+        "as_of": as_of.isoformat(),
+        "parameters": int(fitted.model.count_params()),
+        "seconds": fitted.seconds,
+        "epochs": len(fitted.history),
+        "best_epoch": fitted.best_epoch,
+        "holdout": best,
+        "history": fitted.history,
+        "begun": start.why,
+    }
+    manifest = {
+        **figures,
+        "start": {"parent": start.parent, "nights": start.nights, "why": start.why},
+        "seed": train.seed,
+        "spec": spec.model_dump(mode="json"),
+        "windows": windows.fingerprint,
+        "code": code,
+        **lineage,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: installed(name) for name in ("keras", "numpy")},
+        },
+    }
+    key = model_key(spec.name, version)
+    write_bundle(store, key, fitted.model, stored.fitted.to_json(), manifest)
+    keeper.forget()
+    return read_model(store, spec.name, version)
