@@ -16,6 +16,8 @@ from seqmodel.store.store import Store, replace_file
 MANIFEST = "manifest.json"
 MODEL = "model.keras"
 PREPROCESSOR = "preprocessor.json"
+#: Raised whenever older bundles can no longer be read; they are then passed over by name.
+FORMAT = 2
 
 
 def model_key(pipeline: str, version: str) -> str:
@@ -41,7 +43,7 @@ def write_bundle(
         folder.mkdir()
         model.save(folder / MODEL)
         replace_file(folder / PREPROCESSOR, json.dumps(preprocessor).encode())
-        manifest = {**manifest, "files": digest_folder(folder)}
+        manifest = {**manifest, "format": FORMAT, "files": digest_folder(folder)}
         replace_file(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         store.publish(folder, key)
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from seqmodel.errors import StoreError
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.bundles import read_manifest, read_model
+from seqmodel.store.bundles import FORMAT, read_manifest, read_model
 from seqmodel.store.champion import read_champion
 from seqmodel.store.refs import ServingRef
 from seqmodel.store.store import Store
@@ -60,8 +60,11 @@ def elect_version(
 
 def _find_obstacle(store: Store, key: str, spec: PipelineSpec) -> str | None:
     """Return why a version cannot make the forecasts that a spec asks for."""
+    manifest = read_manifest(store, key)
+    if (written := manifest.get("format", 1)) != FORMAT:
+        return f"its bundle is of format {written}, this release reads {FORMAT}"
     try:
-        made_for = PipelineSpec.model_validate(read_manifest(store, key).get("spec"))
+        made_for = PipelineSpec.model_validate(manifest.get("spec"))
     except ValidationError:
         return "its spec has knobs that are unknown or out of bounds today"
     pairs = {

@@ -1,201 +1,237 @@
-"""Encoded rows against values taken one by one."""
+"""What is fitted: names, statistics, categories, from training rows only, and their JSON."""
 
 import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from seqmodel.features import CLIP, Preprocessor
-from seqmodel.specs import FeatureSpec, SourceSpec
-from tests.seqmodel.small import SOURCE, make_panel, make_table
+from seqmodel.encoding import encode_panel
+from seqmodel.features import Preprocessor
+from seqmodel.scaling import SCALES, bend
+from seqmodel.specs import SourceSpec
+from tests.seqmodel.rich import (
+    SOURCE,
+    encode,
+    make_rich_spec,
+    make_rich_table,
+    read_hours,
+    replace,
+)
+from tests.seqmodel.small import count_steps, make_panel, make_spec, make_table
 
-LAGS = (6, 24)
-FEATURES = FeatureSpec(lags=LAGS)
+TABLE = make_rich_table()
+END = count_steps(TABLE)
+BORDER = END - 40
+SPEC = make_rich_spec()
 
 
 @pytest.fixture(scope="module")
 def panel():
-    return make_panel()
+    return make_panel(TABLE, SOURCE)
 
 
 @pytest.fixture(scope="module")
 def fitted(panel):
-    return Preprocessor.fit(panel, SOURCE, FEATURES, panel.cutoff - 30)
+    return Preprocessor.fit(panel, SPEC, BORDER)
 
 
-@pytest.fixture(scope="module")
-def rows(fitted, panel):
-    return fitted.encode(panel, until=panel.cutoff - 30)
-
-
-def replace(table, name, values):
-    return table.set_column(table.schema.get_field_index(name), name, pa.array(values))
-
-
-def test_names_match_the_columns(fitted, rows):
-    assert rows.past.shape[1] == len(fitted.names)
-    assert rows.known.shape[1] == len(fitted.known_names)
-    assert fitted.names == (
+def test_the_names_are_in_the_order_of_the_protocol(fitted):
+    assert fitted.past_names == (
         "target",
         "observed",
         "wind",
+        *(f"target_{s}_{n}" for s in ("mean", "std", "min", "max") for n in (3, 30)),
+    )
+    assert fitted.known_names == (
         "plan",
         "target_lag_6",
         "target_lag_24",
-        *(f"{c}_{w}" for c in ("hour", "weekday", "day_of_year") for w in ("sin", "cos")),
+        "age",
+        *(f"{c}_{w}" for c in ("hour", "weekday", "day_of_year", "month") for w in ("sin", "cos")),
+        "holiday",
+        "holiday_eve",
+        "holiday_after",
     )
+    assert fitted.names == (*fitted.past_names, *fitted.known_names)
+    assert fitted.code_names == ("mode", "code", "shift")
+    assert fitted.known_codes == 1
+    assert fitted.static_names == ("site", "zone")
+    assert list(fitted.reals) == ["size"]
 
 
-def test_the_known_features_are_the_last_of_a_lookback_row(rows):
-    np.testing.assert_array_equal(rows.past[:, -rows.known.shape[1] :], rows.known)
-
-
-def test_each_column_is_the_value_scaled_and_zero_where_missing(panel, fitted, rows):
-    history = panel.number_of_row <= panel.cutoff
-    for name in ("target", "wind", "plan"):
-        values = panel.values[name]
-        scaler = fitted.scalers[name]
-        for r in range(0, panel.rows, 7):
-            s = panel.series_of_row[r]
-            value = (values[r] - scaler.mean[s]) / scaler.spread[s]
-            expected = np.float32(value) if np.isfinite(value) else 0
-            assert rows.past[r, fitted.names.index(name)] == expected, name
-    assert np.isnan(panel.values["target"][history]).any()
-    np.testing.assert_array_equal(rows.past[:, 0], rows.target)
-
-
-def test_the_weight_and_the_flag_say_what_was_observed(panel, rows):
-    seen = np.isfinite(panel.values["target"])
-    np.testing.assert_array_equal(rows.weight, seen)
-    np.testing.assert_array_equal(rows.past[:, 1], seen)
-
-
-@pytest.mark.parametrize("lag", LAGS)
-def test_a_lag_is_the_target_so_long_ago_in_the_same_series(panel, fitted, rows, lag):
-    column = fitted.names.index(f"target_lag_{lag}")
-    for s in range(len(panel.ids)):
-        begin, end = panel.offsets[s : s + 2]
-        for r in range(begin, end):
-            expected = rows.target[r - lag] if r - lag >= begin else 0
-            assert rows.past[r, column] == expected
-
-
-def test_statistics_come_from_rows_up_to_the_border_only(panel, fitted):
-    table = make_table()
-    numbers = panel.grid.number(table["timestamp"].cast(pa.int64()).to_numpy())
-    late = numbers > panel.cutoff - 30
-    table = replace(table, "target", np.where(late, 1e6, table["target"].to_numpy()))
-    again = Preprocessor.fit(make_panel(table), SOURCE, FEATURES, panel.cutoff - 30)
-    assert again.to_json() == fitted.to_json()
-
-
-def test_a_covariate_far_off_is_clipped():
-    table = make_table()
-    wind = table["wind"].to_numpy().copy()
-    wind[-1] = 1e9
-    panel = make_panel(replace(table, "wind", wind))
-    fitted = Preprocessor.fit(panel, SOURCE, FEATURES, panel.cutoff - 30)
-    column = fitted.encode(panel, until=panel.cutoff).past[:, fitted.names.index("wind")]
-    assert column.max() == CLIP
-
-
-def test_a_covariate_in_the_targets_unit_is_scaled_as_the_target(panel):
-    features = FeatureSpec(in_target_unit=("plan",), calendar=())
-    fitted = Preprocessor.fit(panel, SOURCE, features, panel.cutoff)
-    rows = fitted.encode(panel, until=panel.cutoff)
-    scaled = fitted.scalers["target"].transform(panel.values["plan"], panel.series_of_row)
-    expected = np.nan_to_num(np.clip(scaled, -CLIP, CLIP)).astype(np.float32)
-    np.testing.assert_array_equal(rows.known[:, 0], expected)
-
-
-def test_categories_count_from_one_and_the_unseen_is_zero(fitted, rows):
-    assert fitted.categories == {"site": ("east", "west")}
-    assert fitted.cardinalities == (3,)
-    assert rows.codes.ravel().tolist() == [2, 1, 2]
-    table = make_table()
-    other = make_panel(replace(table, "site", ["north"] * table.num_rows))
-    assert fitted.encode(other, until=other.cutoff).codes.ravel().tolist() == [0, 0, 0]
-
-
-def test_a_missing_category_is_not_the_word_none():
-    table = make_table()
-    ids = table["series_id"].to_pylist()
-    panel = make_panel(replace(table, "site", ["None" if i == "000" else "east" for i in ids]))
-    fitted = Preprocessor.fit(panel, SOURCE, FEATURES, panel.cutoff)
-    missing = [None if i == "001" else "None" for i in ids]
-    codes = fitted.encode(make_panel(replace(table, "site", missing)), until=panel.cutoff).codes
-    assert codes.ravel().tolist() == [1, 0, 1]
-
-
-def test_static_reals_are_scaled_over_series(rows):
-    np.testing.assert_allclose(rows.reals.ravel(), [-1.2247449, 0, 1.2247449], rtol=1e-6)
-
-
-def test_a_static_real_that_never_changes_is_no_unit():
-    table = make_table()
-    fitted = Preprocessor.fit(
-        make_panel(replace(table, "size", [0.1] * table.num_rows)), SOURCE, FEATURES, 10**9
-    )
-    panel = make_panel(replace(table, "size", [0.2] * table.num_rows))
-    assert np.abs(fitted.encode(panel, until=panel.cutoff).reals).max() < 1
-
-
-def test_a_static_real_that_is_missing_everywhere_is_zero():
-    table = make_table()
-    empty = pa.array([None] * table.num_rows, pa.float64())
-    panel = make_panel(table.set_column(table.schema.get_field_index("size"), "size", empty))
-    fitted = Preprocessor.fit(panel, SOURCE, FEATURES, panel.cutoff)
-    assert (fitted.encode(panel, until=panel.cutoff).reals == 0).all()
-
-
-def test_json_gives_bit_identical_rows(panel, fitted, rows):
-    again = Preprocessor.from_json(json.loads(json.dumps(fitted.to_json())))
-    assert again.names == fitted.names
-    for name, array in again.encode(panel, until=panel.cutoff - 30).arrays().items():
-        assert array.tobytes() == rows.arrays()[name].tobytes(), name
-
-
-def test_a_series_encodes_the_same_alone_and_among_others(panel, fitted, rows):
-    table = make_table()
-    alone = make_panel(table.filter(pa.compute.equal(table["series_id"], "001")))
-    own = fitted.encode(alone, until=alone.cutoff)
-    begin, end = panel.offsets[1:3]
-    np.testing.assert_array_equal(own.past, rows.past[begin:end])
-    np.testing.assert_array_equal(own.codes, rows.codes[1:2])
-
-
-def test_a_series_never_seen_is_scaled_by_its_own_rows_up_to_the_cutoff(panel):
-    table = make_table()
-    two = make_panel(table.filter(pa.compute.not_equal(table["series_id"], "001")))
-    fitted = Preprocessor.fit(two, SOURCE, FEATURES, two.cutoff)
-    until = panel.cutoff - 50
-    scaler = fitted.align(panel, until)["target"]
-    own = panel.values["target"][panel.offsets[1] : panel.offsets[2]]
-    own = own[panel.first[1] + np.arange(len(own)) <= until]
-    assert scaler.mean[1] == pytest.approx(np.nanmean(own))
-    assert scaler.spread[1] == pytest.approx(np.nanstd(own))
-    assert scaler.mean[0] == fitted.scalers["target"].mean[0]
-    assert scaler.mean[2] == fitted.scalers["target"].mean[1]
+def test_what_moves_with_the_targets_location_is_scaled_as_it_is(panel):
+    spec = make_rich_spec(features={**SPEC.features.model_dump(), "in_target_unit": ["plan"]})
+    fitted = Preprocessor.fit(panel, spec, BORDER)
+    assert {fitted.names[i] for i in fitted.target_columns} == {
+        "target",
+        *(f"target_{s}_{n}" for s in ("mean", "min", "max") for n in (3, 30)),
+        "plan",
+        "target_lag_6",
+        "target_lag_24",
+    }
 
 
 @pytest.mark.parametrize(
-    ("freq", "calendar"),
-    [("h", ("hour", "weekday", "day_of_year")), ("D", ("weekday", "day_of_year"))],
+    ("features", "grid", "reach"),
+    [
+        ({}, {}, 0),
+        ({"lags": [24, 6]}, {}, 24),
+        ({"rolling": [{"steps": 30}]}, {}, 29),
+        ({"missing": "forward"}, {}, 24),
+        ({}, {"fill": "forward", "fill_limit": 5}, 5),
+        ({"lags": [6]}, {"fill": "seasonal", "fill_limit": 2}, 6 + 2 + 4 * 12),
+    ],
 )
-def test_the_calendar_chosen_by_freq_is_written_down(freq, calendar):
-    source = SourceSpec(uri="x", freq=freq)
-    panel = make_panel(make_table(freq=freq), source)
-    assert Preprocessor.fit(panel, source, FeatureSpec(), panel.cutoff).features.calendar == (
-        calendar
-    )
+def test_the_reach_is_how_far_before_a_row_its_features_look(panel, features, grid, reach):
+    spec = make_rich_spec(features=features, grid=grid)
+    assert Preprocessor.fit(panel, spec, BORDER).reach == reach
 
 
-def test_a_plain_series_has_no_known_features_without_calendar():
-    source = SourceSpec(uri="x")
-    panel = make_panel(source=source)
-    fitted = Preprocessor.fit(panel, source, FeatureSpec(calendar=()), panel.cutoff)
-    rows = fitted.encode(panel, until=panel.cutoff)
-    assert fitted.names == ("target", "observed")
-    assert rows.known.shape == (panel.rows, 0)
-    assert rows.reals.shape == rows.codes.shape == (3, 0)
+def test_everything_comes_from_rows_up_to_the_border_only(fitted):
+    late = read_hours(TABLE) > BORDER
+    table = TABLE
+    for name in ("target", "wind", "plan"):
+        table = replace(table, name, np.where(late, 1e6, table[name].to_numpy()))
+    for name in ("mode", "shift"):
+        values = np.where(late, "new", table[name].to_numpy())
+        table = replace(table, name, pa.array(values, pa.string()))
+    again = Preprocessor.fit(make_panel(table, SOURCE), SPEC, BORDER)
+    assert again.to_json() == fitted.to_json()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_series_scale_does_not_depend_on_the_other_series(panel, scale):
+    spec = make_rich_spec(scaling={"series": scale})
+    alone = make_panel(TABLE.filter(pc.equal(TABLE["series_id"], "001")), SOURCE)
+    few, many = (Preprocessor.fit(p, spec, BORDER).scalers for p in (alone, panel))
+    for name, scaler in few.items():
+        assert scaler.location[0] == many[name].location[1]
+        assert scaler.spread[0] == many[name].spread[1]
+
+
+@pytest.mark.parametrize("transform", ["none", "log1p", "asinh"])
+def test_the_target_is_bent_before_it_is_measured(panel, transform):
+    fitted = Preprocessor.fit(panel, make_rich_spec(scaling={"transform": transform}), BORDER)
+    mine = (panel.series_of_row == 1) & (panel.number_of_row <= BORDER)
+    bent = bend(panel.values["target"][mine], transform)
+    assert fitted.scalers["target"].location[1] == pytest.approx(np.nanmean(bent), rel=1e-12)
+    assert fitted.scalers["target"].spread[1] == pytest.approx(np.nanstd(bent), rel=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    transform=st.sampled_from(["none", "log1p", "asinh"]),
+    series=st.sampled_from(list(SCALES)),
+    values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5),
+)
+def test_the_inverse_undoes_bend_and_scale(transform, series, values):
+    panel = make_panel(TABLE, SOURCE)
+    spec = make_rich_spec(scaling={"transform": transform, "series": series})
+    fitted = Preprocessor.fit(panel, spec, BORDER)
+    scaler, of = fitted.scalers["target"], np.zeros(len(values), np.int32)
+    scaled = scaler.transform(bend(np.array(values), transform), of)
+    np.testing.assert_allclose(fitted.inverse(scaled, scaler, of), values, rtol=1e-9, atol=1e-6)
+
+
+def test_a_series_without_an_observed_target_in_training_is_not_among_its_series(panel):
+    """Nor one that begins after it."""
+    hours, ids = read_hours(TABLE), np.array(TABLE["series_id"].to_pylist())
+    target = np.where(ids == "001", np.nan, TABLE["target"].to_numpy())
+    table = replace(TABLE, "target", target).filter(pa.array((ids != "002") | (hours > BORDER)))
+    fitted = Preprocessor.fit(make_panel(table, SOURCE), SPEC, BORDER)
+    assert fitted.ids == ("000",)
+    assert {len(s.location) for s in fitted.scalers.values()} == {1}
+    whole = Preprocessor.fit(panel, SPEC, BORDER)
+    assert fitted.scalers["target"].location[0] == whole.scalers["target"].location[0]
+
+
+def test_births_are_the_first_observed_steps(fitted):
+    seen = TABLE.filter(pa.array(np.isfinite(TABLE["target"].to_numpy())))
+    for series_id, birth in zip(fitted.ids, fitted.births, strict=True):
+        mine = pc.equal(seen["series_id"], series_id).to_numpy()
+        assert birth == read_hours(seen)[mine].min()
+
+
+def test_categories_come_from_training_rows(panel, fitted):
+    assert fitted.categories == {
+        "mode": ("high", "low", "mid"),
+        "code": ("1", "2", "30"),
+        "shift": ("day", "night"),
+        "site": ("east", "west"),
+        "zone": ("0", "1"),
+    }
+    assert fitted.count_codes(fitted.code_names) == (4, 4, 3)
+    late = np.where(read_hours(TABLE) > BORDER, "new", TABLE["mode"].to_numpy())
+    table = replace(TABLE, "mode", pa.array(late, pa.string()))
+    assert "new" in make_panel(table, SOURCE).labels["mode"].names
+    again = Preprocessor.fit(make_panel(table, SOURCE), SPEC, BORDER)
+    assert again.categories == fitted.categories
+    assert len(panel.ids) == 3
+
+
+def test_json_gives_bit_identical_rows(panel, fitted):
+    again = Preprocessor.from_json(json.loads(json.dumps(fitted.to_json())))
+    assert again == fitted or again.to_json() == fitted.to_json()
+    assert again.names == fitted.names
+    a, b = (encode_panel(f, panel, until=BORDER).arrays() for f in (fitted, again))
+    for name, array in a.items():
+        assert array.tobytes() == b[name].tobytes(), name
+
+
+def test_the_calendar_chosen_by_freq_is_written_down():
+    for freq, calendar in (("h", ("hour", "weekday", "day_of_year")), ("MS", ("month",))):
+        source = SourceSpec(uri="x", freq=freq)
+        panel = make_panel(make_table(freq=freq, missing=0), source)
+        fitted = Preprocessor.fit(panel, make_spec(source), panel.cutoff)
+        assert fitted.features.calendar == calendar
+
+
+def test_a_new_series_is_scaled_by_its_own_newest_lookback():
+    two = make_panel(TABLE.filter(pc.not_equal(TABLE["series_id"], "001")), SOURCE)
+    fitted = Preprocessor.fit(two, SPEC, BORDER)
+    panel = make_panel(TABLE, SOURCE)
+    until = END - 50
+    found = fitted.align(panel, until)
+    numbers = panel.number_of_row
+    rows = (panel.series_of_row == 1) & (numbers <= until) & (numbers > until - 24)
+    for name in ("target", "wind", "plan"):
+        newest = panel.values[name][rows]
+        assert found[name].location[1] == pytest.approx(np.nanmean(newest), rel=1e-12)
+        assert found[name].spread[1] == pytest.approx(np.nanstd(newest), rel=1e-12)
+        assert found[name].location[[0, 2]].tolist() == fitted.scalers[name].location.tolist()
+
+
+def test_a_new_series_without_one_value_is_scaled_as_the_mean_of_those_known():
+    """And not by whoever else happens to be new."""
+    only = make_panel(TABLE.filter(pc.equal(TABLE["series_id"], "000")), SOURCE)
+    fitted = Preprocessor.fit(only, SPEC, BORDER)
+    ids = np.array(TABLE["series_id"].to_pylist())
+    empty = replace(TABLE, "target", np.where(ids == "001", np.nan, TABLE["target"].to_numpy()))
+    found = fitted.align(make_panel(empty, SOURCE), END)["target"]
+    assert found.location[1] == fitted.scalers["target"].location.mean()
+    assert found.spread[1] == fitted.scalers["target"].spread.mean()
+
+
+def test_a_series_is_encoded_the_same_alone_and_among_others(panel, fitted):
+    alone = make_panel(TABLE.filter(pc.equal(TABLE["series_id"], "001")), SOURCE)
+    begin, end = panel.offsets[1:3]
+    many, own = (encode_panel(fitted, p, until=BORDER) for p in (panel, alone))
+    for name in ("values", "codes", "target", "gap"):
+        whole, one = getattr(many, name), getattr(own, name)
+        assert one.tobytes() == (whole[begin:end] if len(whole) else whole).tobytes(), name
+    for name in ("static", "static_codes", "series_codes", "scale", "first"):
+        assert getattr(own, name).tobytes() == getattr(many, name)[1:2].tobytes(), name
+
+
+def test_the_cut_says_where_the_known_columns_are(panel, fitted):
+    cut = fitted.cut(SPEC)
+    assert (cut.lookback, cut.horizon) == (24, 6)
+    assert fitted.names[-cut.known :] == fitted.known_names
+    assert fitted.code_names[-cut.known_codes :] == ("shift",)
+    assert (cut.season, cut.cycle) == (12, 12)
+    spec = make_rich_spec(model={"kind": "segment", "cycle": 168})
+    assert encode(panel, spec)[0].cut(spec).cycle == 168

@@ -148,6 +148,17 @@ def test_windows_that_are_kept_are_those_of_the_filtered_list(layout, data):
 
 
 @settings(deadline=None)
+@given(layouts(), st.data())
+def test_runs_that_are_chosen_are_the_windows_of_some_series(layout, data):
+    index = index_windows(**layout)
+    count = len(layout["first"])
+    wanted = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    every = index.all()
+    chosen = index.choose(wanted[index.series])
+    assert pairs(chosen.all()) == pairs(every.take(np.flatnonzero(wanted[every.series])))
+
+
+@settings(deadline=None)
 @given(layouts(), st.integers(1, 40))
 def test_an_index_that_is_split_and_joined_is_the_same(layout, most):
     index = index_windows(**layout)
