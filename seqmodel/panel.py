@@ -158,8 +158,9 @@ def build_panel(
     if begins:
         first = np.minimum(first, [begins.get(series_id, cutoff + 1) for series_id in ids])
     offsets = np.concatenate([[0], np.cumsum(cutoff + horizon + 1 - first)])
-    columns = ("target", *source.past, *source.known)
-    categorical = [name for name in columns if is_categorical(rows.schema.field(name), source)]
+    covariates = (*source.past, *source.known)
+    columns = ("target", *covariates)
+    categorical = [name for name in covariates if is_categorical(rows.schema.field(name), source)]
     panel = Panel(
         grid=grid,
         ids=ids,

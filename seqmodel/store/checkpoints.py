@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def read_checkpoint(store: Store, key: str) -> tuple[list[NDArray[Any]], dict[st
         with np.load(path, allow_pickle=False) as found:
             state = json.loads(str(found[STATE]))
             arrays = [found[name] for name in sorted(set(found.files) - {STATE})]
-    except (ValueError, OSError, KeyError, EOFError):
+    except (ValueError, OSError, KeyError, EOFError, BadZipFile):
         return None
     return arrays, state
 

@@ -41,7 +41,8 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[mis
     def __call__(self, step: Any) -> Any:
         """Return the rate of a step, counted from 0."""
         done = ops.cast(step, "float32")
-        rising = BEGIN + (1 - BEGIN) * ops.minimum(done / max(self.warm_up, 1), 1.0)
+        begin = BEGIN if self.warm_up else 1.0
+        rising = begin + (1 - begin) * ops.minimum(done / max(self.warm_up, 1), 1.0)
         if self.schedule == "cosine":
             left = max(self.steps * self.epochs - self.warm_up, 1)
             share = ops.clip((done - self.warm_up) / left, 0.0, 1.0)

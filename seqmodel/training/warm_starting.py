@@ -95,18 +95,24 @@ def _inherit(store: Store, parent: ModelRef, fitted: Preprocessor) -> Callable[[
         older, before, _ = load_model(store, parent.key)
         pairs = dict(zip(_name_weights(older), older.weights, strict=True))
         for name, weight in zip(_name_weights(model), model.weights, strict=True):
-            learned = np.asarray(pairs[name]) if name in pairs else None
+            learned = _read(pairs[name]) if name in pairs else None
             if learned is None:
                 continue
             rows = _match_rows(name, before, fitted)
             if rows is not None:
-                fresh = np.array(weight)
+                fresh = _read(weight).copy()
                 fresh[rows[1]] = learned[rows[0]]
                 weight.assign(fresh)
             elif learned.shape == tuple(weight.shape):
                 weight.assign(learned)
 
     return begin
+
+
+def _read(weight: Any) -> NDArray[np.float32]:
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(weight))
 
 
 def _name_weights(model: Any) -> list[str]:

@@ -113,7 +113,7 @@ def main() -> None:
         library = time_library(Path(folder) / "library")
         flow = time_flow(Path(folder) / "flow")
     figures = {"flow_s": flow, "library_s": library, "ratio": flow / library}
-    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))  # noqa: T201
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def _measure(side: str, table: str, spec: str, as_of: str) -> None:
     way = judge_ours if side == "ours" else judge_whole
     asked = PipelineSpec.model_validate_json(spec)
     passed = way(Path(table), asked, datetime.fromisoformat(as_of))
-    print(json.dumps(_read_usage() | loaded | {"passed": passed}))  # noqa: T201
+    print(json.dumps(_read_usage() | loaded | {"passed": passed}))
 
 
 def main() -> None:
@@ -215,7 +215,7 @@ def main() -> None:
     spec = PipelineSpec.model_validate({"name": "benchmark", "source": source})
     newest = profile_table(table, spec.source)["last"].max()
     as_of = to_datetime(newest.value // 1000 + (Grid(freq).step or 0))
-    print(json.dumps(compare(table, spec, as_of)))  # noqa: T201
+    print(json.dumps(compare(table, spec, as_of)))
 
 
 if __name__ == "__main__":

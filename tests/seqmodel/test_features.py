@@ -175,7 +175,7 @@ def test_categories_come_from_training_rows(panel, fitted):
 
 def test_json_gives_bit_identical_rows(panel, fitted):
     again = Preprocessor.from_json(json.loads(json.dumps(fitted.to_json())))
-    assert again == fitted or again.to_json() == fitted.to_json()
+    assert again.to_json() == fitted.to_json()
     assert again.names == fitted.names
     a, b = (encode_panel(f, panel, until=BORDER).arrays() for f in (fitted, again))
     for name, array in a.items():

@@ -1,4 +1,10 @@
-"""Filling: short gaps only, observed values untouched, and nothing from after a cutoff."""
+"""Filling: short gaps only, observed values untouched, and nothing from after a cutoff.
+
+target        4  5  .  .  8  9       . missing
+filled        4  5  5  5  8  9
+open          0  0  1  2  0  0       steps that the gap has been open for
+at cutoff ^         ^                a window that ends here shows 4 5 .: the gap may never end
+"""
 
 from itertools import pairwise
 
@@ -8,24 +14,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqmodel.encoding import encode_panel
 from seqmodel.features import Preprocessor
-from seqmodel.filling import fill_gaps, fill_target, list_gaps, mark_filled, measure_reach
-from seqmodel.forecasting import arrange_rows
+from seqmodel.filling import fill_gaps, fill_target, list_gaps, measure_open, measure_reach
 from seqmodel.models.naive import predict_naive
-from seqmodel.panel import build_panel
-from seqmodel.specs import FeatureSpec, GridSpec
-from seqmodel.splitting import split_steps
+from seqmodel.specs import GridSpec
 from seqmodel.store.store import Store
-from seqmodel.windowing import list_cutoffs, load_panel, load_windows, make_windows
-from seqmodel.windows import index_cutoffs
-from tests.seqmodel.small import SOURCE, count_steps, make_panel, make_spec, make_table, put_table
+from seqmodel.windowing import load_panel
+from seqmodel.windows import WindowReader, index_cutoffs
+from tests.seqmodel.small import (
+    SOURCE,
+    count_steps,
+    make_panel,
+    make_spec,
+    make_table,
+    put_table,
+    store_windows,
+)
 
 POLICIES = ["forward", "interpolate", "zero", "seasonal"]
 NAN = float("nan")
+LIMIT = 3
 VALUES = st.lists(
     st.lists(st.one_of(st.just(NAN), st.floats(-1e6, 1e6)), max_size=25), min_size=1, max_size=4
 )
-TABLE = make_table(missing=0.3)
+TABLE = make_table(steps=150, missing=0.3)
 END = count_steps(TABLE)
 
 
@@ -116,133 +129,179 @@ def test_interpolation_between_huge_values_stays_finite():
     assert np.isfinite(fill([[1e308, NAN, -1e308]], "interpolate")).all()
 
 
+SEASON = 5
+SOURCE_5 = SOURCE.model_copy(update={"season_length": SEASON})
+
+
+def make_filled_spec(policy, **sections):
+    return make_spec(
+        SOURCE_5,
+        window={"lookback": 8, "horizon": 3},
+        grid={"fill": policy, "fill_limit": LIMIT},
+        **{"features": {"lags": [6], "rolling": [{"steps": 4}]}, **sections},
+    )
+
+
+def read_at(fitted, spec, table, cutoff, end):
+    """The windows of all series that end at a cutoff, cut from a panel that ends at `end`."""
+    panel = make_panel(table, SOURCE_5, cutoff=end, horizon=3)
+    reader = WindowReader(encode_panel(fitted, panel, until=cutoff), fitted.cut(spec))
+    windows = index_cutoffs(panel.first, panel.offsets, 8, np.array([cutoff]))
+    return reader.read(windows).inputs
+
+
+def show(inputs):
+    return {name: array.tobytes() for name, array in inputs.items()}
+
+
+@pytest.mark.parametrize("scale", ["none", "standard", "seasonal"])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_whatever_comes_after_a_cutoff_no_filled_value_at_or_before_it_changes(policy):
-    """Garbage, holes and an end of the data after every one of the cutoffs in turn."""
+def test_at_every_cutoff_a_lookback_is_what_a_night_that_ran_there_would_have_seen(policy, scale):
+    """The law of filling: a panel that goes on, one that ends there, and one that goes wild."""
     rng = np.random.default_rng(3)
-    grid, cutoffs = GridSpec(fill=policy, fill_limit=3), tuple(range(END - 40, END - 5, 7))
+    spec = make_filled_spec(policy, scaling={"window": scale})
     numbers = TABLE["timestamp"].cast(pa.int64()).to_numpy() // 3_600_000_000
-    changed = 0
-    for cutoff in cutoffs:
-        late = numbers > cutoff
-        garbage = np.where(rng.random(len(late)) < 0.3, np.nan, rng.normal(0, 1e6, len(late)))
-        others = [garbage, np.full(len(late), np.nan)]
-        real = encode(TABLE, grid, cutoffs)
-        for other in others:
-            values = pa.array(np.where(late, other, TABLE["target"].to_numpy()))
-            found = encode(TABLE.set_column(2, "target", values), grid, cutoffs)
-            before = found[0].number_of_row <= cutoff
-            for a, b in zip(real[1:], found[1:], strict=True):
-                assert a[before].tobytes() == b[before].tobytes()
-                changed += a.tobytes() != b.tobytes()
-    assert changed  # else nothing was put to the test
+    garbage = np.where(rng.random(len(numbers)) < 0.3, NAN, rng.normal(0, 1e6, len(numbers)))
+    fitted = Preprocessor.fit(make_panel(TABLE, SOURCE_5), spec, END - 60)
+    opened = 0
+    for cutoff in range(END - 50, END - 3, 2):
+        whole = read_at(fitted, spec, TABLE, cutoff, END)
+        there = read_at(fitted, spec, TABLE, cutoff, cutoff)
+        wild = pa.array(np.where(numbers > cutoff, garbage, TABLE["target"].to_numpy()))
+        changed = read_at(fitted, spec, TABLE.set_column(2, "target", wild), cutoff, END)
+        assert show(whole) == show(there) == show(changed)
+        assert "known" in whole
+        opened += int((whole["past"][:, -1, 1] == 0).sum())
+    assert opened > 10  # else no gap was open at a cutoff
 
 
-def encode(table, grid, cutoffs):
-    panel = build_panel(table, None, SOURCE, cutoff=END, horizon=6, least=24, cutoffs=cutoffs)
-    fitted = Preprocessor.fit(panel, SOURCE, FeatureSpec(lags=(6,)), min(cutoffs), grid)
-    rows = fitted.encode(panel, until=min(cutoffs))
-    return panel, rows.past, fill_target(panel, grid, 24, cutoffs)
-
-
-@pytest.mark.parametrize(("cutoff", "filled"), [(6, True), (7, False), (8, False), (9, True)])
-def test_a_gap_is_sealed_by_a_cutoff_inside_it_not_by_one_at_its_ends(cutoff, filled):
-    hours = [0, 6, 9, 12]  # a gap of five, of two (7, 8), of two
-    table = TABLE.slice(0, 4)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_gap_that_is_over_is_shown_filled_and_one_still_open_is_not(policy):
+    hours = [0, 1, 2, 3, 4, 5, 8, 9, 10]  # 6 and 7 are missing
     moments = pa.array([h * 3_600_000_000 for h in hours], pa.timestamp("us", tz="UTC"))
-    table = table.set_column(1, "timestamp", moments)
-    panel = build_panel(table, None, SOURCE, cutoff=12, horizon=2, least=1)
-    found = fill_target(panel, GridSpec(fill="forward", fill_limit=2), 24, (cutoff,))
-    assert np.isfinite(found[7:9]).tolist() == [filled] * 2
-    assert np.isfinite(found[10:12]).all()
-    assert np.isnan(found[[*range(1, 6), 13, 14]]).all()
+    table = TABLE.slice(0, len(hours)).set_column(1, "timestamp", moments)
+    table = table.set_column(2, "target", pa.array([4.0, 5, 6, 7, 8, 9, 12, 13, 14]))
+    spec = make_filled_spec(policy, scaling={"series": "none"}, features={})
+    fitted = Preprocessor.fit(make_panel(table, SOURCE_5), spec, 10)
+    shown = {
+        cutoff: read_at(fitted, spec, table, cutoff, 10)["past"][0, :, 0] for cutoff in (5, 6, 7, 8)
+    }
+    filled = {"forward": [9, 9], "interpolate": [10, 11], "zero": [0, 0], "seasonal": [5, 6]}
+    assert shown[5].tolist() == [0, 0, 4, 5, 6, 7, 8, 9]
+    assert shown[6].tolist() == [0, 4, 5, 6, 7, 8, 9, 0]
+    assert shown[7].tolist() == [4, 5, 6, 7, 8, 9, 0, 0]
+    assert shown[8].tolist() == [5, 6, 7, 8, 9, *filled[policy], 12]
 
 
-def test_a_cutoff_that_is_not_named_would_let_the_future_in():
-    """The law above has teeth: interpolation over an unnamed cutoff does change."""
-    series = [[1.0, NAN, NAN, 4.0]]
-    assert fill(series, "interpolate")[1] != fill([[1.0, NAN, NAN, 40.0]], "interpolate")[1]
+@settings(deadline=None, max_examples=50)
+@given(VALUES, st.integers(1, 6), st.sampled_from(POLICIES))
+def test_a_row_knows_for_how_long_its_filled_gap_has_been_open(series, limit, policy):
+    rows = [(f"{s}", h, y) for s, values in enumerate(series) for h, y in enumerate(values)]
+    table = pa.table(
+        {
+            "series_id": pa.array([s for s, _, _ in rows], pa.string()),
+            "timestamp": pa.array([h * 3_600_000_000 for _, h, _ in rows]).cast(
+                pa.timestamp("us", tz="UTC")
+            ),
+            "target": pa.array([y for _, _, y in rows], pa.float64()),
+        }
+    )
+    source = SOURCE.model_copy(update={"past": (), "known": (), "static": ()})
+    panel = make_panel(table, source, cutoff=24, horizon=2)
+    found = measure_open(panel, GridSpec(fill=policy, fill_limit=limit))
+    wanted = np.zeros(panel.rows, dtype=int)
+    for begin, end in pairwise(panel.offsets):
+        seen = np.flatnonzero(np.isfinite(panel.values["target"][begin:end]))
+        for a, b in pairwise(seen):
+            if b - a - 1 <= limit:
+                wanted[begin + a + 1 : begin + b] = np.arange(1, b - a)
+    np.testing.assert_array_equal(found, wanted)
+    assert found.dtype == np.int32
+    # What is filled lies in a gap that is counted.
+    filled = np.isfinite(fill_target(panel, GridSpec(fill=policy, fill_limit=limit), 2))
+    assert (found[filled & np.isnan(panel.values["target"])] > 0).all()
+
+
+def test_nothing_is_open_where_nothing_is_filled():
+    assert not measure_open(make_panel(TABLE), GridSpec()).any()
+
+
+def test_a_gap_that_ends_after_the_panels_cutoff_is_not_filled():
+    panel = make_panel(TABLE, cutoff=END - 20)
+    values = panel.values["target"].copy()
+    last = panel.offsets[1:] - panel.horizon
+    values[last - 1], values[last] = NAN, 7.0  # whatever stands after the cutoff
+    late = type(panel)(**{**vars(panel), "values": {**panel.values, "target": values}})
+    filled = fill_target(late, GridSpec(fill="forward", fill_limit=9), 24)
+    assert np.isnan(filled[last - 1]).all()
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_filled_step_is_shown_in_the_lookback_and_is_no_target_no_lag_and_not_observed(policy):
-    panel = make_panel(TABLE)
-    bare = Preprocessor.fit(panel, SOURCE, FeatureSpec(lags=(6,)), END)
-    filling = GridSpec(fill=policy, fill_limit=3)
-    fitted = Preprocessor.fit(panel, SOURCE, FeatureSpec(lags=(6,)), END, filling)
-    a, b = bare.encode(panel, until=END), fitted.encode(panel, until=END)
-    for name in ("known", "target", "weight"):
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    np.testing.assert_array_equal(a.past[:, 1:], b.past[:, 1:])
-    differs = a.past[:, 0] != b.past[:, 0]
+    panel = make_panel(TABLE, SOURCE_5)
+    encoded = {}
+    for fill in ("none", policy):
+        spec = make_filled_spec(fill)
+        encoded[fill] = encode_panel(Preprocessor.fit(panel, spec, END), panel, until=END)
+    a, b = encoded["none"], encoded[policy]
+    np.testing.assert_array_equal(a.values[:, 1:], b.values[:, 1:])
+    np.testing.assert_array_equal(a.values[:, 0], b.target)
+    assert not a.target.size
+    assert not a.gap.size
+    differs = a.values[:, 0] != b.values[:, 0]
     assert differs.any()
-    assert not a.weight[differs].any()
-    assert mark_filled(panel, filling)[differs].all()
+    assert not b.values[differs, 1].any()
+    assert (b.gap[differs] > 0).all()
     assert np.isnan(panel.values["target"][differs]).all()
 
 
 def test_zero_is_zero_in_the_targets_unit_not_in_the_scaled_one():
-    panel, filling = make_panel(TABLE), GridSpec(fill="zero")
-    fitted = Preprocessor.fit(panel, SOURCE, FeatureSpec(), END, filling)
-    row = int(np.flatnonzero(mark_filled(panel, filling))[0])
+    panel, spec = make_panel(TABLE), make_spec(grid={"fill": "zero"})
+    fitted = Preprocessor.fit(panel, spec, END)
+    rows = encode_panel(fitted, panel, until=END)
+    row = int(np.flatnonzero(rows.gap)[0])
     series = panel.series_of_row[[row]]
-    shown = fitted.encode(panel, until=END).past[[row], 0]
-    assert fitted.scalers["target"].inverse(shown.reshape(1, 1, 1), series) == pytest.approx(
-        0, abs=1e-4
-    )
+    shown = rows.values[[row], 0].astype(np.float64)
+    assert fitted.inverse(shown, fitted.scalers["target"], series) == pytest.approx(0, abs=1e-4)
 
 
 def test_the_policy_travels_with_the_model_not_with_tonights_spec():
-    panel, filling = make_panel(TABLE), GridSpec(fill="interpolate", fill_limit=2)
-    fitted = Preprocessor.fit(panel, SOURCE, FeatureSpec(), END, filling)
+    panel, spec = make_panel(TABLE, SOURCE_5), make_filled_spec("interpolate")
+    fitted = Preprocessor.fit(panel, spec, END)
     again = Preprocessor.from_json(fitted.to_json())
-    assert again.grid == filling
-    a, b = fitted.encode(panel, until=END).past, again.encode(panel, until=END).past
-    np.testing.assert_array_equal(a, b)
-    old = {name: value for name, value in fitted.to_json().items() if name != "grid"}
-    assert Preprocessor.from_json(old).grid.fill == "none"
+    assert again.grid == spec.grid
+    a, b = (encode_panel(one, panel, until=END) for one in (fitted, again))
+    for name, array in a.arrays().items():
+        np.testing.assert_array_equal(array, b.arrays()[name])
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_no_training_or_holdout_window_ends_inside_a_filled_gap(tmp_path, policy):
-    spec = make_spec(grid={"fill": policy, "fill_limit": 2})
-    store = Store(tmp_path)
-    judged = put_table(store, make_table(missing=0.4), spec)
-    stored = load_windows(store, make_windows(store, judged, spec))
-    panel = load_panel(store, judged.table, spec, least=24)
-    marks = mark_filled(panel, spec.grid)
-    for index in (stored.train, stored.holdout):
-        ends = index.starts + spec.window.lookback - 1
-        assert len(index)
-        assert not marks[ends].any()
-    # A cutoff in a long gap is as it will be in service: it stays.
-    ends = stored.train.starts + spec.window.lookback - 1
-    assert (stored.rows.weight[ends] == 0).any()
-    assert marks.any()
-
-
-def test_the_panel_of_the_whole_history_names_the_backtests_cutoffs_the_newest_steps_none(tmp_path):
-    spec = make_spec(backtest={"cutoffs": 5, "step": 3})
-    store = Store(tmp_path)
-    judged = put_table(store, TABLE, spec)
-    panel = load_panel(store, judged.table, spec, least=24)
-    split = split_steps(int(panel.first.min()), panel.cutoff, spec)
-    assert list(panel.cutoffs) == split.cutoffs.tolist() == list(list_cutoffs(END, spec))
-    assert load_panel(store, judged.table, spec, least=24, history=24).cutoffs == ()
+def test_training_windows_that_end_in_a_gap_stay_and_see_it_open(tmp_path, policy):
+    spec = make_filled_spec(policy)
+    stored = store_windows(tmp_path, spec, make_table(missing=0.4))
+    windows = stored.train.all()
+    past = stored.reader(spec).read(windows).inputs["past"]
+    lengths = stored.rows.gap[windows.starts + 8 - 1]
+    assert (lengths > 0).any()
+    for n in np.flatnonzero(lengths):
+        assert not past[n, max(8 - lengths[n], 0) :, :2].any()
+    # Before it, what was filled in gaps that are over is seen.
+    missing = past[:, :, 1] == 0
+    assert (past[:, :, 0][missing] != 0).any()
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_newest_steps_alone_are_filled_like_the_whole_history(tmp_path, policy):
     """What a forecast reads at the cutoff is what it would read from all rows."""
-    source = SOURCE.model_copy(update={"season_length": 3})
-    spec = make_spec(source, grid={"fill": policy, "fill_limit": 3})
+    spec = make_filled_spec(policy)
     store = Store(tmp_path)
     judged = put_table(store, TABLE, spec)
-    short = load_panel(store, judged.table, spec, least=24, history=24)
-    whole = make_panel(TABLE, source)
+    reach = measure_reach(spec.grid, SEASON)
+    short = load_panel(store, judged.table, spec, history=24 + reach)
+    whole = make_panel(TABLE, SOURCE_5, horizon=3)
     for s in range(3):
         a, b = (
-            fill_target(p, spec.grid, 3, ())[p.offsets[s + 1] - 30 : p.offsets[s + 1]]
+            fill_target(p, spec.grid, SEASON)[p.offsets[s + 1] - 27 : p.offsets[s + 1]]
             for p in (short, whole)
         )
         np.testing.assert_array_equal(a, b)
@@ -258,7 +317,6 @@ def test_the_baseline_reads_what_was_observed_only():
     panel = make_panel(TABLE)
     index = index_cutoffs(panel.first, panel.offsets, 24, np.array([END]))
     before = predict_naive(panel, index, 24, 6, 24, (0.5,), END)
-    fill_target(panel, GridSpec(fill="zero"), 24, ())
+    fill_target(panel, GridSpec(fill="zero"), 24)
     after = predict_naive(panel, index, 24, 6, 24, (0.5,), END)
     np.testing.assert_array_equal(before, after)
-    assert arrange_rows(panel, index, before, (0.5,), "baseline").num_rows == 18

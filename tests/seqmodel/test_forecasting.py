@@ -1,7 +1,7 @@
 """What is published, and that serving says what the backtest said."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -9,31 +9,94 @@ import pyarrow.compute as pc
 import pytest
 
 from seqmodel import jobs
-from seqmodel.errors import StoreError
-from seqmodel.forecasting import forecast_table, limit_forecast, load_model, predict_quantiles
+from seqmodel.errors import DataError, StoreError
+from seqmodel.forecasting import (
+    BASELINE,
+    arrange_rows,
+    forecast_table,
+    limit_forecast,
+    load_model,
+    predict_quantiles,
+)
+from seqmodel.grid import to_datetime
 from seqmodel.specs import ForecastSpec
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.refs import ForecastRef
 from seqmodel.store.store import Store
 from seqmodel.training import train_model
 from seqmodel.windowing import load_panel, make_windows
-from tests.seqmodel.small import ignore_progress, make_spec, make_table, put_table
+from seqmodel.windows import index_cutoffs
+from tests.seqmodel.rich import (
+    FEATURES,
+    HORIZON,
+    LOOKBACK,
+    SOURCE,
+    make_rich_spec,
+    make_rich_table,
+    read_hours,
+    replace,
+)
+from tests.seqmodel.small import count_steps, ignore_progress, make_panel, put_table
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
-SPEC = make_spec(features={"lags": [24]})
+LEVELS = (0.1, 0.5, 0.9)
+#: New to a model that was trained without them: long, and with less than a lookback.
+NEW, YOUNG = "001", "003"
+ONCE = {"epochs": 1, "batch_size": 32, "windows_per_epoch": 64}
+
+
+def make_known_spec(**sections):
+    """A pipeline that takes the mean of known covariates that were not delivered."""
+    features = {**FEATURES, "missing_known": "mean", **sections.pop("features", {})}
+    model = {"units": 4, "dropout": 0.0, "embedding": 2}
+    return make_rich_spec(**{"features": features, "model": model, "train": ONCE, **sections})
+
+
+SPEC = make_known_spec(grid={"fill": "interpolate"}, scaling={"window": "last"})
+
+
+def make_all():
+    """Four series, the last of which has just begun."""
+    table = make_rich_table(series=4)
+    hours, young = read_hours(table), pc.equal(table["series_id"], YOUNG).to_numpy()
+    return table.filter(pa.array(~young | (hours > hours.max() - 20)))
+
+
+def drop(table, *ids):
+    return table.filter(pc.invert(pc.is_in(table["series_id"], pa.array(ids))))
+
+
+ALL = make_all()
+END = count_steps(ALL)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
+    """A model that has never seen two of the series."""
     store = Store(tmp_path_factory.mktemp("root"))
-    judged = put_table(store, make_table(), SPEC)
-    windows = make_windows(store, judged, SPEC)
+    windows = make_windows(store, put_table(store, drop(ALL, NEW, YOUNG), SPEC), SPEC)
     model = train_model(store, windows, SPEC, AS_OF, {}, ignore_progress)
-    return store, judged.table, model
+    return store, put_table(store, ALL, SPEC).table, model
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+    import keras
+
+    compile_model = keras.Model.compile
+    monkeypatch.setattr(
+        keras.Model, "compile", lambda *a, **k: compile_model(*a, **{**k, "jit_compile": False})
+    )
 
 
 def read(store, ref):
     return read_forecast(store.path(ref.key))
+
+
+def stack(rows):
+    """Quantiles of published rows, N x H x Q."""
+    found = np.stack([rows[f"q{level}"].to_numpy() for level in LEVELS], axis=-1)
+    return found.reshape(-1, HORIZON, len(LEVELS))
 
 
 def test_a_forecast_has_a_row_for_each_series_and_step(trained):
@@ -43,17 +106,18 @@ def test_a_forecast_has_a_row_for_each_series_and_step(trained):
     assert rows.column_names == [
         "series_id", "cutoff", "timestamp", "step", "q0.1", "q0.5", "q0.9", "model_version",
     ]  # fmt: skip
-    assert rows["series_id"].to_pylist() == [s for s in ("000", "001", "002") for _ in range(6)]
-    assert rows["step"].to_pylist() == [1, 2, 3, 4, 5, 6] * 3
+    ids = ("000", "001", "002", "003")
+    assert rows["series_id"].to_pylist() == [s for s in ids for _ in range(HORIZON)]
+    assert rows["step"].to_pylist() == [1, 2, 3, 4, 5, 6] * 4
     assert set(rows["cutoff"].to_pylist()) == {table.cutoff}
-    assert rows["timestamp"].to_pylist()[:6] == [
-        table.cutoff + timedelta(hours=h) for h in range(1, 7)
-    ]
+    assert (rows["timestamp"].cast(pa.int64()).to_numpy() // 3_600_000_000).tolist() == [
+        *range(END + 1, END + 7)
+    ] * 4
     assert set(rows["model_version"].to_pylist()) == {model.version}
-    quantiles = np.stack([rows[f"q{q}"].to_numpy() for q in (0.1, 0.5, 0.9)])
-    assert (np.diff(quantiles, axis=0) >= 0).all()
+    quantiles = stack(rows)
+    assert (np.diff(quantiles, axis=-1) >= 0).all()
     assert np.isfinite(quantiles).all()
-    assert (ref.rows, ref.series, ref.model_version) == (18, 3, model.version)
+    assert (ref.rows, ref.series, ref.model_version) == (24, 4, model.version)
     json.dumps(ref.model_dump(mode="json"))
 
 
@@ -63,50 +127,137 @@ def test_without_a_model_the_baseline_forecasts_and_says_so(trained):
     answer = jobs.forecast(json.loads(job.model_dump_json()), ignore_progress)
     ref = ForecastRef.model_validate(answer)
     rows = read(store, ref)
-    assert ref.model_version == "baseline"
+    assert ref.model_version == BASELINE == "baseline"
     assert set(rows["model_version"].to_pylist()) == {"baseline"}
-    history = make_table()
-    last = history.filter(pc.equal(history["series_id"], "000"))
-    wanted = rows["timestamp"][0].as_py() - timedelta(hours=24)
-    at = last.filter(pc.equal(last["timestamp"], pa.scalar(wanted, last["timestamp"].type)))
-    assert rows["q0.5"][0].as_py() == at["target"][0].as_py()
+    mine = pc.and_(pc.equal(ALL["series_id"], "002"), pa.array(np.isfinite(ALL["target"])))
+    past = dict(zip(read_hours(ALL.filter(mine)), ALL.filter(mine)["target"], strict=True))
+    season = SOURCE.season
+    for step in range(HORIZON):
+        ago = [past[h] for b in range(1, 5) if (h := END + 1 + step - b * season) in past]
+        assert rows["q0.5"][2 * HORIZON + step] == ago[0]
 
 
 def test_serving_says_what_the_backtest_said_at_the_same_cutoff(trained):
-    """No skew: the table cut off at an old moment, and the whole table looked at from there."""
+    """No skew: the table cut off at an old moment, and the whole table looked at from there.
+
+    For series that the model knows, for one it does not, and for one that has just begun.
+    """
     store, table, model = trained
-    panel = load_panel(store, table, SPEC, least=24)
-    cutoff = panel.cutoff - 12
-    _, backtest = predict_quantiles(store, model.key, panel, np.array([cutoff]))
-    rows = make_table()
-    moment = pa.scalar(int(panel.grid.moment(np.array([cutoff]))[0]), pa.int64())
-    late = pc.greater(rows["timestamp"].cast(pa.int64()), moment)
-    old = rows.filter(pc.invert(late))
-    # The panel ends at the newest row: every series has one there.
-    future = rows.filter(late).select(["series_id", "timestamp", "plan"])
-    judged = put_table(store, old, SPEC, future)
-    assert judged.table.cutoff == panel_moment(panel, cutoff)
-    served = read(store, forecast_table(store, judged.table, model, SPEC))
-    for q, level in enumerate((0.1, 0.5, 0.9)):
-        np.testing.assert_array_equal(served[f"q{level}"].to_numpy(), backtest[:, :, q].ravel())
+    panel = load_panel(store, table, SPEC)
+    cutoffs = END - np.array([18, 15, 12])
+    windows, backtest = predict_quantiles(store, model.key, panel, cutoffs)
+    at = np.repeat(cutoffs, 4)
+    assert windows.series.tolist() == [0, 1, 2, 3] * 3
+    hours = read_hours(ALL)
+    for cutoff in cutoffs:
+        old = ALL.filter(pa.array(hours <= cutoff))
+        future = ALL.filter(pa.array(hours > cutoff)).select(
+            ["series_id", "timestamp", "plan", "shift"]
+        )
+        judged = put_table(store, old, SPEC, future)
+        assert judged.table.cutoff == to_datetime(int(cutoff) * 3_600_000_000)
+        served = read(store, forecast_table(store, judged.table, model, SPEC))
+        np.testing.assert_array_equal(stack(served), backtest[at == cutoff])
 
 
-def panel_moment(panel, number):
-    micro = int(panel.grid.moment(np.array([number]))[0])
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micro)
+@pytest.mark.parametrize("series_id", ["000", NEW, YOUNG])
+def test_a_series_is_forecast_the_same_alone_and_among_others(trained, series_id):
+    store, table, model = trained
+    panel = load_panel(store, table, SPEC)
+    place = panel.ids.index(series_id)
+    cutoffs = END - np.array([18, 15, 12])
+    windows, among = predict_quantiles(store, model.key, panel, cutoffs)
+    alone = panel.take(np.array([place]))
+    _, several = predict_quantiles(store, model.key, alone, cutoffs)
+    np.testing.assert_allclose(several, among[windows.series == place], rtol=1e-6)
+    for i, cutoff in enumerate(cutoffs):
+        _, one = predict_quantiles(store, model.key, alone, np.array([cutoff]))
+        np.testing.assert_allclose(one[0], several[i], rtol=1e-6)
 
 
-def test_a_model_reads_its_own_lags_whatever_the_spec_says_today(trained):
+def test_a_new_series_follows_its_own_level(trained):
+    store, _, model = trained
+    target = ALL["target"].to_numpy()
+    new = pc.equal(ALL["series_id"], NEW).to_numpy()
+    lifted = replace(ALL, "target", np.where(new, target * 2.0**20, target))
+    a, b = (
+        predict_quantiles(store, model.key, make_panel(t, SOURCE), np.array([END]))[1]
+        for t in (ALL, lifted)
+    )
+    np.testing.assert_allclose(b[1], a[1] * 2.0**20, rtol=1e-5)
+    np.testing.assert_array_equal(b[[0, 2, 3]], a[[0, 2, 3]])
+
+
+def test_a_model_reads_its_own_features_whatever_the_spec_says_today(trained):
     store, table, model = trained
     before = read(store, forecast_table(store, table, model, SPEC))
-    today = make_spec(features={"lags": []})
-    after = read(store, forecast_table(store, table, model, today))
-    assert after.equals(before)
+    today = make_known_spec(features={"lags": [], "rolling": [], "age": False})
+    assert read(store, forecast_table(store, table, model, today)).equals(before)
+
+
+def test_a_known_covariate_that_was_not_delivered_is_refused_by_policy(trained):
+    store, table, model = trained
+    strict = make_rich_spec(model={"units": 4})
+    with pytest.raises(DataError, match=r"'plan' at 24 steps of 4 series \(the first '000' at"):
+        forecast_table(store, table, model, strict)
+    # The baseline reads none.
+    assert forecast_table(store, table, None, strict).series == 4
+
+
+def test_without_padding_short_series_are_left_out(trained):
+    store, table, model = trained
+    window = {"lookback": LOOKBACK, "horizon": HORIZON, "short": "drop"}
+    dropping = make_known_spec(window=window)
+    for one in (model, None):
+        rows = read(store, forecast_table(store, table, one, dropping))
+        assert set(rows["series_id"].to_pylist()) == {"000", "001", "002"}
+
+
+HEADS = {
+    "point": ({"kind": "point", "loss": "huber"}, {}),
+    "gaussian": ({"kind": "gaussian"}, {"window": "standard", "transform": "asinh"}),
+    "student_t": ({"kind": "student_t"}, {"window": "last"}),
+    "negative_binomial": ({"kind": "negative_binomial"}, {"series": "mean_abs"}),
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.usefixtures("without_xla")
+def test_a_head_is_trained_stored_and_forecast_in_the_targets_unit(tmp_path, kind):
+    output, scaling = HEADS[kind]
+    store = Store(tmp_path)
+    train = {"epochs": 3, "batch_size": 32, "windows_per_epoch": 128, "learning_rate": 0.01}
+    spec = make_known_spec(output=output, scaling=scaling, train=train)
+    target = ALL["target"].to_numpy()
+    counts = replace(ALL, "target", np.maximum(np.rint(target), 0) * 3)
+    judged = put_table(store, counts, spec)
+    ref = train_model(store, make_windows(store, judged, spec), spec, AS_OF, {}, ignore_progress)
+    rows = read(store, forecast_table(store, judged.table, ref, spec))
+    names = [name for name in rows.column_names if name.startswith("q")]
+    assert names == [f"q{level:g}" for level in spec.output.levels]
+    found = np.stack([rows[name].to_numpy() for name in names], axis=-1)
+    assert np.isfinite(found).all()
+    assert (np.diff(found, axis=-1) >= 0).all()
+    median = rows["q0.5"].to_numpy().reshape(4, HORIZON).mean(axis=1)
+    # Each series by its own level: 30, 60, 90, 120 and some.
+    np.testing.assert_allclose(median, [30, 60, 90, 120], rtol=0.5)
+    if kind == "negative_binomial":
+        assert (found == np.rint(found)).all()
+        assert found.min() >= 0
+
+
+def test_rows_are_laid_out_series_by_series():
+    panel = make_panel(ALL, SOURCE)
+    windows = index_cutoffs(panel.first, panel.offsets, LOOKBACK, np.array([END]))
+    quantiles = np.arange(4 * HORIZON * 3, dtype=float).reshape(4, HORIZON, 3)
+    rows = arrange_rows(panel, windows, quantiles, LEVELS, "v")
+    np.testing.assert_array_equal(stack(rows), quantiles)
+    assert rows["series_id"].to_pylist()[HORIZON] == "001"
 
 
 def test_limits_are_kept(trained):
     store, table, model = trained
-    spec = make_spec(forecast={"minimum": 11, "maximum": 12})
+    spec = make_known_spec(forecast={"minimum": 11, "maximum": 12})
     rows = read(store, forecast_table(store, table, model, spec))
     for level in (0.1, 0.5, 0.9):
         values = rows[f"q{level}"].to_numpy()

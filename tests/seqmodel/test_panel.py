@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodel.calendar_features import choose_cycles, make_calendar
+from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
 from seqmodel.features import Preprocessor
 from seqmodel.forecasting import arrange_rows
 from seqmodel.grid import Grid, to_datetime, to_microseconds
 from seqmodel.models.naive import predict_naive
-from seqmodel.panel import build_panel
-from seqmodel.specs import FeatureSpec, PipelineSpec, SourceSpec
+from seqmodel.panel import build_panel, read_labels
+from seqmodel.specs import PipelineSpec, SourceSpec
 from seqmodel.store.refs import ValidatedTableRef
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
@@ -52,53 +53,80 @@ def future(*rows):
     return table(*rows).select(["series_id", "timestamp", "price"])
 
 
-def build(rows, later=None, cutoff=9, horizon=2, least=3):
-    return build_panel(rows, later, SOURCE, cutoff=cutoff, horizon=horizon, least=least)
+def put(rows, name, values):
+    """Replace a column."""
+    return rows.set_column(rows.column_names.index(name), name, pa.array(values))
+
+
+def build(rows, later=None, source=SOURCE, cutoff=9, horizon=2, begins=None):
+    return build_panel(rows, later, source, cutoff=cutoff, horizon=horizon, begins=begins)
 
 
 def of(panel, s, name="target"):
-    return panel.values[name][panel.offsets[s] : panel.offsets[s + 1]].tolist()
+    """The values of a series, categories by their names."""
+    rows = slice(panel.offsets[s], panel.offsets[s + 1])
+    if name in panel.labels:
+        labels = panel.labels[name]
+        return [labels.names[code] if code >= 0 else None for code in labels.codes[rows]]
+    return panel.values[name][rows].tolist()
 
 
 def nan(*values):
     return pytest.approx([float("nan") if v is None else v for v in values], nan_ok=True)
 
 
-def test_gap_becomes_nan_and_history_ends_at_the_cutoff():
+def test_a_gap_becomes_nan_and_history_ends_at_the_cutoff():
     panel = build(table(("a", 6, 1.0), ("a", 8, 2.0), ("a", 9, 3.0)))
     assert of(panel, 0) == nan(1, None, 2, 3, None, None)
     assert panel.first.tolist() == [6]
 
 
-def test_short_or_ended_series_is_padded_to_the_least_history():
+def test_a_series_begins_with_its_first_row_however_short_and_ends_with_the_others():
     panel = build(table(("a", 9, 1.0), ("b", 2, 2.0)))
-    assert of(panel, 0) == nan(None, None, 1, None, None)
+    assert of(panel, 0) == nan(1, None, None)
     assert of(panel, 1) == nan(2, *[None] * 9)
     assert panel.end == 12
-    assert panel.rows == 15
+    assert panel.rows == 13
 
 
-def test_null_target_is_nan():
-    assert of(build(table(("a", 9, None)), least=1), 0) == nan(None, None, None)
+def test_a_null_target_is_nan():
+    assert of(build(table(("a", 9, None))), 0) == nan(None, None, None)
+
+
+def test_a_series_read_from_the_middle_begins_where_it_is_said_to():
+    rows = table(("a", 8, 1.0), ("b", 9, 2.0), ("c", 5, 3.0))
+    panel = build(rows, begins={"a": 6, "c": 6, "z": 1})
+    assert panel.first.tolist() == [6, 9, 5]
+    assert of(panel, 0) == nan(None, None, 1, None, None, None)
+    assert of(panel, 1) == nan(2, None, None)
 
 
 def test_future_known_rows_are_placed_after_the_cutoff_and_others_ignored():
     later = future(("a", 9, 90.0), ("a", 10, 100.0), ("a", 12, 120.0), ("z", 10, 1.0))
-    panel = build(table(("a", 9, 1.0)), later, least=1)
+    panel = build(table(("a", 9, 1.0)), later)
     assert of(panel, 0, "price") == nan(1, 100, None)
     assert of(panel, 0, "rain") == nan(1, None, None)
     assert of(panel, 0) == nan(1, None, None)
 
 
 def test_rows_after_an_earlier_cutoff_give_their_known_covariates_only():
-    panel = build(table(("a", 8, 8.0), ("a", 9, 9.0), ("a", 10, 10.0)), cutoff=8, least=1)
+    panel = build(table(("a", 8, 8.0), ("a", 9, 9.0), ("a", 10, 10.0)), cutoff=8)
     assert of(panel, 0) == nan(8, None, None)
     assert of(panel, 0, "price") == nan(8, 9, 10)
 
 
-def test_static_is_the_newest_value():
-    panel = build(table(("a", 8, 1.0), ("a", 9, 1.0), ("b", 1, 1.0)))
-    assert panel.static["city"].tolist() == ["city of a at 9", "city of b at 1"]
+def test_a_series_without_history_has_its_horizon_only_and_nobody_elses_city():
+    panel = build(table(("a", 7, 7.0), ("b", 10, 10.0), ("c", 3, 1.0)), cutoff=8)
+    assert panel.ids == ["a", "b", "c"]
+    assert of(panel, 1) == nan(None, None)
+    assert of(panel, 1, "price") == nan(None, 10)
+    assert panel.first.tolist() == [7, 9, 3]
+    assert panel.static["city"].tolist() == ["city of a at 7", None, "city of c at 3"]
+
+
+def test_static_is_the_newest_value_up_to_the_cutoff():
+    rows = table(("a", 8, 1.0), ("a", 9, 1.0), ("a", 10, 1.0), ("b", 1, 1.0))
+    assert build(rows).static["city"].tolist() == ["city of a at 9", "city of b at 1"]
 
 
 @pytest.mark.parametrize(
@@ -117,42 +145,128 @@ def test_rows_out_of_order_are_refused(rows):
 
 
 @pytest.mark.parametrize("which", ["history", "future"])
-def test_row_off_the_grid_is_refused_with_its_series_and_moment(which):
+def test_a_row_off_the_grid_is_refused_with_its_series_and_moment(which):
     good, bad = ("a", 9, 1.0), ("a", 10.5, 1.0)
     rows = [good, bad] if which == "history" else [good]
     with pytest.raises(DataError, match=r"'a' at 1970-01-01 10:30.*off the grid"):
         build(table(*rows), future(bad) if which == "future" else None)
 
 
-def test_text_in_a_past_covariate_is_refused():
-    rows = table(("a", 9, 1.0)).set_column(3, "rain", pa.array(["wet"]))
-    with pytest.raises(DataError, match="text in covariate 'rain'"):
-        build(rows)
-
-
 def test_no_rows_make_an_empty_panel():
-    panel = build(table())
-    assert panel.ids == []
-    assert panel.rows == 0
+    for later in (None, future(("a", 10, 1.0))):
+        panel = build(table(), later)
+        assert panel.ids == []
+        assert panel.rows == 0
+
+
+# Covariates ---------------------------------------------------------------------------------------
+
+
+def test_text_in_a_past_covariate_becomes_categories():
+    rows = put(table(("a", 7, 1.0), ("a", 9, 1.0), ("b", 9, 1.0)), "rain", ["wet", None, "dry"])
+    panel = build(rows)
+    assert panel.labels["rain"].names == ("dry", "wet")
+    assert of(panel, 0, "rain") == ["wet", None, None, None, None]
+    assert of(panel, 1, "rain") == ["dry", None, None]
+    assert "rain" not in panel.values
+
+
+def test_text_in_a_known_covariate_becomes_categories_through_the_horizon():
+    rows = put(table(("a", 8, 1.0), ("a", 9, 1.0), ("a", 10, 1.0)), "price", ["low", "low", "peak"])
+    later = put(future(("a", 10, 1.0), ("a", 11, 1.0)), "price", ["high", None])
+    assert of(build(rows, later), 0, "price") == ["low", "low", "high", None]
+    # What is known after an earlier cutoff comes from the rows themselves.
+    assert of(build(rows, None, cutoff=8), 0, "price") == ["low", "low", "peak"]
+    assert of(build(rows, None), 0, "price") == ["low", "low", "peak", None]
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        ([3.0, 2.5, None], ["3", "2.5", None]),
+        ([3, 2, None], ["3", "2", None]),
+        ([-0.0, float("nan"), float("inf")], ["0", None, None]),
+        (["3", "3.0", ""], ["3", "3.0", ""]),
+        ([True, False, None], ["true", "false", None]),
+        ([1e300, 2.0**53, -7.0], ["1e+300", "9007199254740992", "-7"]),
+    ],
+    ids=["fractions", "integers", "no numbers", "text", "booleans", "huge"],
+)
+def test_categories_read_as_a_person_would_write_them(column, wanted):
+    found = read_labels(pa.chunked_array([pa.array(column)])).to_pylist()
+    if wanted[1] == "9007199254740992":
+        assert float(found.pop(1)) == 2.0**53
+        wanted = [wanted[0], wanted[2]]
+    assert found == wanted
+
+
+@pytest.mark.parametrize("name", ["rain", "price"])
+def test_numbers_are_categories_where_they_are_declared_so(name):
+    source = SOURCE.model_copy(update={"categorical": (name,)})
+    rows = put(table(("a", 8, 1.0), ("a", 9, 1.0)), name, [3.0, None])
+    # The file of the future may have them as whole numbers.
+    later = put(future(("a", 10, 1.0), ("a", 11, 1.0)), "price", [3, 4])
+    panel = build(rows, later, source)
+    ahead = ["3", "4"] if name == "price" else [None, None]
+    assert of(panel, 0, name) == ["3", None, *ahead]
+    assert name not in panel.values
+
+
+def test_a_static_number_is_a_category_where_it_is_declared_so():
+    rows = put(table(("a", 8, 1.0), ("b", 9, 1.0)), "city", [3.0, 4.5])
+    assert build(rows).static["city"].tolist() == [3.0, 4.5]
+    source = SOURCE.model_copy(update={"categorical": ("city",)})
+    assert build(rows, None, source).static["city"].tolist() == ["3", "4.5"]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), None])
+@pytest.mark.parametrize("name", ["rain", "price"])
+def test_a_covariate_that_is_no_finite_number_is_missing(name, value):
+    rows = put(table(("a", 8, 1.0), ("a", 9, 1.0)), name, [value, 2.0])
+    assert of(build(rows), 0, name) == nan(None, 2, None, None)
+    later = put(future(("a", 10, 1.0), ("a", 11, 1.0)), "price", [value, 5.0])
+    assert of(build(table(("a", 9, 1.0)), later), 0, "price") == nan(1, None, 5)
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        ([True, None], (1, None)),
+        ([None, None], (None, None)),
+        ([2**60, 1], (2.0**60, 1)),
+    ],
+    ids=["booleans", "nothing at all", "huge integers"],
+)
+def test_covariates_of_other_types_are_read_as_numbers(column, wanted):
+    rows = put(table(("a", 8, 1.0), ("a", 9, 1.0)), "rain", column)
+    assert of(build(rows), 0, "rain") == nan(*wanted, None, None)
+
+
+@pytest.mark.parametrize("where", ["target", "future"])
+def test_text_where_numbers_are_needed_is_refused_by_its_name(where):
+    rows, later = table(("a", 9, 1.0)), future(("a", 10, 1.0))
+    if where == "target":
+        with pytest.raises(DataError, match="text in 'target'"):
+            build(put(rows, "target", ["much"]))
+    else:
+        with pytest.raises(DataError, match="text in 'price'"):
+            build(rows, put(later, "price", ["high"]))
+
+
+# Laws ---------------------------------------------------------------------------------------------
+
+CELLS = st.dictionaries(
+    st.tuples(st.sampled_from(["001", "1", "a", "é"]), st.integers(-20, 20)),
+    st.floats(-9, 9),
+    max_size=40,
+)
 
 
 @settings(deadline=None)
-@given(
-    st.dictionaries(
-        st.tuples(st.sampled_from(["001", "1", "a", "é"]), st.integers(-20, 20)),
-        st.floats(-9, 9),
-        max_size=40,
-    ),
-    st.integers(-5, 25),
-    st.integers(1, 5),
-    st.integers(1, 6),
-)
-def test_every_observed_value_is_found_at_its_place(cells, cutoff, horizon, least):
+@given(CELLS, st.integers(-5, 25), st.integers(1, 5))
+def test_every_observed_value_is_found_at_its_place(cells, cutoff, horizon):
     panel = build(
-        table(*((s, h, cells[s, h]) for s, h in sorted(cells))),
-        cutoff=cutoff,
-        horizon=horizon,
-        least=least,
+        table(*((s, h, cells[s, h]) for s, h in sorted(cells))), cutoff=cutoff, horizon=horizon
     )
     wanted = np.full(panel.rows, np.nan)
     where = zip(panel.series_of_row, panel.number_of_row, strict=True)
@@ -165,11 +279,32 @@ def test_every_observed_value_is_found_at_its_place(cells, cutoff, horizon, leas
     assert panel.ids == sorted({s for s, _ in cells})
     ends = panel.number_of_row[panel.offsets[1:] - 1]
     assert (ends == cutoff + horizon).all()
-    assert (cutoff + 1 - panel.first >= least).all()
+    firsts = [min((h for i, h in past if i == s), default=cutoff + 1) for s in panel.ids]
+    assert panel.first.tolist() == firsts
 
 
-def test_panel_speaks_of_the_moments_of_its_grid():
-    panel = build(table(("a", 9, 1.0)), least=1)
+@settings(deadline=None, max_examples=50)
+@given(CELLS, st.sets(st.sampled_from(["001", "1", "a", "é"])), st.integers(-5, 25))
+def test_some_series_taken_are_the_panel_of_their_rows(cells, wanted, cutoff):
+    rows = table(*((s, h, cells[s, h]) for s, h in sorted(cells)))
+    rows = put(rows, "rain", pa.array([f"{y:.0f}" for y in cells.values()], pa.string()))
+    chosen = rows.filter(pa.array([s in wanted for s in rows["series_id"].to_pylist()], pa.bool_()))
+    later = future(*((s, cutoff + 1, 7.0) for s in ["001", "a"]))
+    whole, alone = build(rows, later, cutoff=cutoff), build(chosen, later, cutoff=cutoff)
+    places = np.array([i for i, s in enumerate(whole.ids) if s in wanted], dtype=np.int64)
+    taken = whole.take(places)
+    assert taken.ids == alone.ids
+    assert taken.first.tolist() == alone.first.tolist()
+    assert taken.offsets.tolist() == alone.offsets.tolist()
+    assert taken.static["city"].tolist() == alone.static["city"].tolist()
+    for s in range(len(alone.ids)):
+        assert of(taken, s, "rain") == of(alone, s, "rain")
+    for name, values in alone.values.items():
+        np.testing.assert_array_equal(taken.values[name], values)
+
+
+def test_a_panel_speaks_of_the_moments_of_its_grid():
+    panel = build(table(("a", 9, 1.0)))
     begun = datetime(1970, 1, 1, 9, tzinfo=UTC).timestamp() * 1e6
     assert panel.grid.moment(panel.number_of_row)[0] == begun
 
@@ -213,11 +348,12 @@ def test_from_a_source_to_a_forecast_every_calendar_keeps_its_steps(tmp_path, fr
     found = arrange_rows(panel, index, point, levels, "baseline")
     assert found["timestamp"].to_pylist() == wanted
     assert found["q0.5"].to_pylist() == [count % season, (count + 1) % season]
-    calendar = make_calendar(grid.moment(numbers), choose_cycles(grid.step), None)
-    encoded = Preprocessor.fit(
-        panel, SourceSpec(uri="x", freq=freq, known=("plan",)), FeatureSpec(), panel.cutoff
-    ).encode(panel, until=panel.cutoff)
-    np.testing.assert_allclose(encoded.known[:, 1:], calendar, atol=1e-6)
+    calendar = make_calendar(grid.moment(numbers), choose_cycles(grid), None)
+    spec = PipelineSpec(name="x", source=SourceSpec(uri="x", freq=freq, known=("plan",)))
+    fitted = Preprocessor.fit(panel, spec, panel.cutoff)
+    known = fitted.names.index("plan") + 1
+    encoded = encode_panel(fitted, panel, until=panel.cutoff).values[:, known:]
+    np.testing.assert_allclose(encoded, calendar, atol=1e-6)
 
 
 def run_through(root, freq, season, rows, as_of):
@@ -237,6 +373,6 @@ def run_through(root, freq, season, rows, as_of):
     table = ingest_table(store, name_run(spec, as_of, source), as_of, source, spec)
     publish_table(store, table)
     judged = ValidatedTableRef(table=table, verdict=Verdict(table=table.fingerprint, rules=()))
-    panel = load_panel(store, table, spec, least=8)
+    panel = load_panel(store, table, spec)
     index = index_cutoffs(panel.first, panel.offsets, 8, np.array([panel.cutoff]))
     return panel, index, table, make_windows(store, judged, spec)

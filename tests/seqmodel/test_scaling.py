@@ -116,9 +116,7 @@ def test_only_the_rows_given_count(values, cut, scale, garbage):
     rows = np.arange(len(values)) < cut
     changed = np.where(rows, values, garbage)
     one = np.zeros(len(values), np.int32)
-    found = [
-        Scaler.fit(np.where(rows, v, np.nan), one, 1, scale, 3) for v in (values, changed)
-    ]
+    found = [Scaler.fit(np.where(rows, v, np.nan), one, 1, scale, 3) for v in (values, changed)]
     found.append(Scaler.fit(values[:cut], one[:cut], 1, scale, 3))
     assert len({(s.location.tobytes(), s.spread.tobytes()) for s in found}) == 1
 

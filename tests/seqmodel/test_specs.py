@@ -109,7 +109,12 @@ def test_an_unknown_knob_is_refused_with_its_path(section, value, path):
     ("section", "value"),
     [
         ("window", {"lookback": 0}),
+        ("window", {"horizon": 0}),
         ("window", {"stride": 0}),
+        ("window", {"minimum_history": 0}),
+        ("features", {"rolling": [{"steps": 1}]}),
+        ("train", {"windows_per_epoch": 0}),
+        ("train", {"half_life": 0}),
         ("train", {"learning_rate": float("nan")}),
         ("train", {"holdout": 0}),
         ("model", {"kind": "transformer"}),
@@ -142,6 +147,10 @@ def test_a_value_out_of_bounds_is_refused(section, value):
         ({"output": {"quantiles": [0.5, 1.0]}}, "between 0 and 1"),
         ({"features": {"lags": [23]}}, "window.horizon 24"),
         ({"features": {"lags": [24, 24]}}, "24 twice"),
+        ({"features": {"rolling": [{"steps": 9}, {"steps": 9}]}}, "9 steps twice"),
+        ({"source": {"uri": "x", "categorical": ["a"]}}, "needed a covariate"),
+        ({"model": {"units": []}}, "at least"),
+        ({"model": {"units": [8, 0]}}, "from 1 to 4096"),
         ({"features": {"in_target_unit": ["plan"]}}, "source.known"),
     ],
 )

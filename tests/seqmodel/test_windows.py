@@ -545,7 +545,7 @@ def test_a_lookback_longer_than_every_series_is_padded(tmp_path):
 
 def test_a_lookback_longer_than_every_series_is_refused_where_short_ones_are_dropped(tmp_path):
     spec = make_spec(window={"lookback": 500, "horizon": 6, "short": "drop"})
-    with pytest.raises(DataError, match="needed a history of 500.*window.lookback"):
+    with pytest.raises(DataError, match=r"needed a history of 500 .*window\.lookback"):
         store_windows(tmp_path, spec, make_table(steps=100))
 
 
