@@ -20,6 +20,7 @@ from seqmodel.feeding import Feeder
 from seqmodel.grid import Grid, to_datetime
 from seqmodel.predicting import choose_inputs, measure_loss
 from seqmodel.specs import PipelineSpec
+from seqmodel.store.tensorboard import EventLog
 from seqmodel.training.keeping import Keeper, State
 from seqmodel.windowing import StoredWindows
 from seqmodel.windows import Windows
@@ -80,6 +81,7 @@ def fit_model(
     progress: Progress,
     plan: Plan | None = None,
     keeper: Keeper | None = None,
+    events: EventLog | None = None,
 ) -> Fitted:
     """Fit a network.
 
@@ -88,6 +90,7 @@ def fit_model(
         spec: window, model, output and train sections count.
         progress: called about once a second.
         plan: epochs, rate and beginning; by default those of the spec, from scratch.
+        events: gets the losses of each epoch.
         keeper: keeps the state for the next try; without one a killed training is lost.
 
     Raises:
@@ -98,7 +101,8 @@ def fit_model(
 
     plan = plan or Plan(spec.train.epochs, spec.train.learning_rate)
     with use_precision(spec.train.precision), use_device(spec.train) as compiled:
-        return _Loop(stored, spec, progress, plan, keeper, compiled=compiled).run()
+        loop = _Loop(stored, spec, progress, plan, keeper, events, compiled=compiled)
+        return loop.run()
 
 
 @final
@@ -112,6 +116,7 @@ class _Loop:
         progress: Progress,
         plan: Plan,
         keeper: Keeper | None,
+        events: EventLog | None,
         *,
         compiled: bool,
     ) -> None:
@@ -123,7 +128,7 @@ class _Loop:
 
         keras.utils.set_random_seed(spec.train.seed)
         self.stored, self.spec, self.progress = stored, spec, progress
-        self.plan, self.keeper = plan, keeper
+        self.plan, self.keeper, self.events = plan, keeper, events
         self.head = choose_head(spec.output)
         self.model = build_model(spec.model, stored.shapes(spec), spec.output)
         self.reader = stored.reader(spec, in_target_unit=self.head.unit == "target")
@@ -228,6 +233,8 @@ class _Loop:
                 " train.learning_rate or look at the table's newest rows"
             )
         state.history.append((loss, held))
+        if self.events:
+            self.events.write(state.epoch, {"loss": loss, "holdout": held})
         if held < state.held:
             state.held, state.best, state.best_epoch = held, self.model.get_weights(), state.epoch
         state.epoch, state.position, state.loss = state.epoch + 1, 0, 0.0

@@ -13,6 +13,7 @@ from seqmodel.store.fingerprints import digest_code, digest_value
 from seqmodel.store.forecasts import format_moment
 from seqmodel.store.refs import ModelRef, WindowsRef
 from seqmodel.store.store import Store
+from seqmodel.store.tensorboard import EventLog
 from seqmodel.training.fitting import Plan, Progress, fit_model
 from seqmodel.training.keeping import Keeper
 from seqmodel.training.warm_starting import choose_start
@@ -61,7 +62,8 @@ def train_model(
         rate = train.learning_rate * train.warm_rate
         plan = Plan(min(train.warm_epochs, train.epochs), rate, start.begin)
     keeper = Keeper(store, checkpoint_key(spec.name, version))
-    fitted = fit_model(stored, spec, progress, plan, keeper)
+    events = EventLog(store, spec.name, version) if train.tensorboard else None
+    fitted = fit_model(stored, spec, progress, plan, keeper, events)
     best = fitted.history[fitted.best_epoch - 1][1] if fitted.best_epoch else fitted.begun
     figures = {
         "version": version,

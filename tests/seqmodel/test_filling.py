@@ -99,7 +99,7 @@ def test_nothing_is_filled_before_the_first_or_after_the_last_observed_step(poli
     np.testing.assert_array_equal(fill(series, policy), lay_out(series)[0])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(VALUES, st.sampled_from(POLICIES), st.integers(1, 6), st.integers(1, 5))
 def test_filling_all_series_at_once_equals_one_step_after_the_other(series, policy, limit, season):
     wanted = [v for values in series for v in fill_slowly(values, policy, limit, season)]
@@ -110,7 +110,7 @@ def test_filling_all_series_at_once_equals_one_step_after_the_other(series, poli
     assert found[seen].tobytes() == values[seen].tobytes()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(VALUES)
 def test_gaps_are_the_runs_between_two_observed_steps_of_one_series(series):
     gaps = list_gaps(*lay_out(series))

@@ -30,7 +30,7 @@ def test_every_scale_of_the_spec_but_none_is_there():
     assert {*EVERY, "none"} == set(get_args(Scale))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=LOOKBACKS, scale=st.sampled_from(EVERY), season=st.integers(1, 15))
 def test_what_is_scaled_comes_back(values, scale, season):
     """In the lookback, and in the horizon for each of several quantiles."""
@@ -48,7 +48,7 @@ def test_what_is_scaled_comes_back(values, scale, season):
     np.testing.assert_allclose(found.inverse(away), future, rtol=1e-9, atol=1e-9 * size)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=LOOKBACKS, scale=st.sampled_from(EVERY), season=st.integers(1, 15))
 def test_quantiles_keep_their_order(values, scale, season):
     found = Normaliser.measure(scale, values, 5, season)
@@ -56,7 +56,7 @@ def test_quantiles_keep_their_order(values, scale, season):
     assert (np.diff(found.inverse(levels), axis=2) >= 0).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=LOOKBACKS, scale=st.sampled_from(EVERY), season=st.integers(1, 15))
 def test_a_window_is_measured_the_same_alone_and_among_others(values, scale, season):
     together = Normaliser.measure(scale, values, 5, season)
@@ -66,7 +66,7 @@ def test_a_window_is_measured_the_same_alone_and_among_others(values, scale, sea
             assert getattr(alone, name)[0].tobytes() == getattr(together, name)[n].tobytes()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     values=arrays(np.float32, st.integers(1, 30), elements=NUMBERS),
     missing=st.sets(st.integers(0, 29)),
@@ -141,7 +141,7 @@ def test_seasonal_takes_the_newest_value_before_a_missing_one():
     assert found.spread.tolist() == [[2]]  # one pair: 2 and 4
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=LOOKBACKS, season=st.integers(1, 15), horizon=st.integers(1, 20))
 def test_seasonal_equals_a_loop(values, season, horizon):
     found = Normaliser.measure("seasonal", values, horizon, season)

@@ -262,7 +262,7 @@ CELLS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(CELLS, st.integers(-5, 25), st.integers(1, 5))
 def test_every_observed_value_is_found_at_its_place(cells, cutoff, horizon):
     panel = build(

@@ -11,7 +11,7 @@ VALUES = arrays(np.float64, st.integers(0, 50), elements=st.floats(-1e12, 1e12))
 LEVELS = arrays(np.float64, st.integers(1, 5), elements=st.floats(0, 1))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=VALUES, count=st.integers(1, 6), levels=LEVELS, seed=st.integers(0, 99))
 def test_the_quantiles_of_a_group_are_those_of_its_values(values, count, levels, seed):
     groups = np.random.default_rng(seed).integers(0, count, len(values))
@@ -24,7 +24,7 @@ def test_the_quantiles_of_a_group_are_those_of_its_values(values, count, levels,
         np.testing.assert_allclose(found[group], wanted, rtol=1e-12, atol=1e-12 * size)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=VALUES, levels=LEVELS, seed=st.integers(0, 99))
 def test_the_order_of_the_values_does_not_matter(values, levels, seed):
     rng = np.random.default_rng(seed)

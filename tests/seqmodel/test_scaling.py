@@ -33,7 +33,7 @@ def test_every_scale_of_the_spec_is_there():
     assert set(SCALES) == set(get_args(Scale))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     values=arrays(np.float64, st.integers(1, 40), elements=NUMBERS | st.just(np.nan)),
     count=st.integers(1, 5),
@@ -92,7 +92,7 @@ def test_weird_series_do_not_harm_each_other(scale):
             assert together.spread[s] == alone.spread[0]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     values=arrays(np.float64, st.integers(1, 40), elements=NUMBERS),
     scale=EVERY,
@@ -104,7 +104,7 @@ def test_quantiles_keep_their_order(values, scale, levels):
     assert (np.diff(back, axis=2) >= 0).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     values=arrays(np.float64, st.integers(2, 40), elements=NUMBERS),
     cut=st.integers(1, 39),
@@ -121,7 +121,7 @@ def test_only_the_rows_given_count(values, cut, scale, garbage):
     assert len({(s.location.tobytes(), s.spread.tobytes()) for s in found}) == 1
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     series=st.lists(
         st.lists(NUMBERS | st.just(np.nan), min_size=1, max_size=12), min_size=2, max_size=5
@@ -146,7 +146,7 @@ def test_the_order_of_the_series_does_not_matter(series, scale, order):
             assert b.spread[i] == pytest.approx(a.spread[s])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=arrays(np.float64, st.integers(2, 40), elements=NUMBERS))
 def test_scaled_training_rows_stay_small(values):
     series = np.zeros(len(values), np.int32)
@@ -243,7 +243,7 @@ def test_forecasts_of_windows_come_back_by_their_series():
     assert (back[1] == 3).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     location=arrays(np.float64, 3, elements=FINITE),
     spread=arrays(np.float64, 3, elements=st.floats(1e-300, 1e300)),
@@ -281,7 +281,7 @@ def test_the_unseen_get_the_mean_of_all_series_and_the_seen_keep_their_own():
 # Curves -------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     values=arrays(np.float64, st.integers(1, 9), elements=st.floats(-1e300, 1e300)),
     curve=st.sampled_from(CURVES),
@@ -292,7 +292,7 @@ def test_a_curve_is_undone(values, curve):
         np.testing.assert_array_equal(bend(values, curve), values)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     values=arrays(np.float64, st.integers(2, 20), elements=FINITE), curve=st.sampled_from(CURVES)
 )
@@ -306,7 +306,7 @@ def test_a_curve_is_odd_and_ascends(values, curve):
         assert (np.sign(found) == np.sign(values)).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=arrays(np.float64, 5, elements=FINITE), curve=st.sampled_from(CURVES))
 def test_no_finite_number_becomes_infinite(values, curve):
     with np.errstate(over="raise"):

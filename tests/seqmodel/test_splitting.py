@@ -53,7 +53,7 @@ def test_the_last_cutoff_leaves_one_horizon_and_the_others_lie_a_step_apart():
     assert split.last == 200
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(cases())
 def test_training_comes_before_the_holdout_and_that_before_the_backtest(case):
     first, steps, spec = case
@@ -71,7 +71,7 @@ def test_training_comes_before_the_holdout_and_that_before_the_backtest(case):
     assert (split.first, split.horizon, split.gap) == (first, horizon, gap)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(cases())
 def test_no_target_straddles_a_border_and_training_and_holdout_have_windows(case):
     first, steps, spec = case
@@ -108,7 +108,7 @@ def test_no_target_straddles_a_border_and_training_and_holdout_have_windows(case
     assert max(tested) == first + steps - 1
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.integers(100, 5000), st.floats(0.01, 0.5))
 def test_the_holdout_is_the_share_of_the_training_steps_asked_for(steps, share):
     spec = make_spec(train={"holdout": share})
@@ -127,7 +127,7 @@ def test_a_history_too_short_is_refused_with_its_figures():
     assert "shorten window.lookback, window.horizon or backtest.cutoffs" in sentence
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(cases())
 def test_one_step_more_than_refused_is_enough(case):
     first, _, spec = case
@@ -163,7 +163,7 @@ def test_one_cutoff_is_one_cutoff():
     assert "1 cutoff\n" in draw_split(split_steps(0, 399, make_spec(backtest={"cutoffs": 1})), str)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(cases())
 def test_every_part_is_drawn_in_proportion_and_the_gap_where_there_is_one(case):
     first, steps, spec = case

@@ -263,7 +263,7 @@ def to_bytes(batch):
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     picks=st.lists(st.integers(0, 10_000), min_size=1, max_size=9),
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=4),
@@ -386,7 +386,7 @@ def test_without_a_scale_of_its_own_a_forecast_stays_as_it_is():
     assert batch.inverse(scaled) is scaled
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(gap=st.integers(1, 12), start=st.integers(-7, 27), scale=st.sampled_from(SCALES))
 def test_what_was_filled_in_a_gap_still_open_at_the_cutoff_is_taken_out(gap, start, scale):
     rows = make_rows((40,), filled=True)
@@ -423,7 +423,7 @@ def test_counts_are_whole_numbers_in_the_targets_own_unit():
     np.testing.assert_array_equal(batch.targets, counts[after] * batch.weights)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(cycle=st.integers(1, 30))
 def test_the_phase_is_the_grid_number_of_the_first_target_in_its_cycle(cycle):
     rows = make_rows((9, 4, 30, 20))
