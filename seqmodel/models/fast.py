@@ -26,7 +26,11 @@ class FastGRU(keras.layers.GRU):  # type: ignore[misc]
     """`keras.layers.GRU`, quicker on the processor under `jit_compile=True`."""
 
     def inner_loop(
-        self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
+        self,
+        sequences: Any,
+        initial_state: Any,
+        mask: Any,
+        training: bool = False,  # noqa: FBT001, FBT002 - the parent's signature
     ) -> Any:
         """Return the last output (N x U), all outputs (N x L x U) and the states (N x U each).
 
@@ -54,7 +58,11 @@ class FastLSTM(keras.layers.LSTM):  # type: ignore[misc]
     """`keras.layers.LSTM`, quicker on the processor under `jit_compile=True`."""
 
     def inner_loop(
-        self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
+        self,
+        sequences: Any,
+        initial_state: Any,
+        mask: Any,
+        training: bool = False,  # noqa: FBT001, FBT002 - the parent's signature
     ) -> Any:
         """Return the last output (N x U), all outputs (N x L x U) and the states (N x U each).
 

@@ -118,8 +118,13 @@ def test_dropout_draws_the_same_as_keras(pair, counted):
 @KINDS
 @pytest.mark.parametrize(
     "knobs",
-    [{"recurrent_dropout": 0.2, "seed": 1}, {"activation": "relu"}, {"unroll": True}]
-    + [{"dtype": "mixed_bfloat16"}, {"recurrent_activation": "hard_sigmoid"}],
+    [
+        {"recurrent_dropout": 0.2, "seed": 1},
+        {"activation": "relu"},
+        {"recurrent_activation": "hard_sigmoid"},
+        {"unroll": True},
+        {"dtype": "mixed_bfloat16"},
+    ],
     ids=str,
 )
 def test_other_knobs_take_the_way_of_keras(pair, knobs, counted):
