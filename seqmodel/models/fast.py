@@ -112,10 +112,8 @@ def _append(kernel: Any, bias: Any) -> Any:
 
 def _count_parts(windows: int) -> int:
     """Return how many parts a batch is cut into: one a core, equal, none too small."""
-    import tensorflow as tf
-
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
-    most = min(threads or os.cpu_count() or 1, windows // SMALLEST_PART)
+    # Whatever the size of TensorFlow's pool: the thread that calls works beside a pool of one.
+    most = min(os.cpu_count() or 1, windows // SMALLEST_PART)
     return next((parts for parts in range(most, 1, -1) if windows % parts == 0), 1)
 
 

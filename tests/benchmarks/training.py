@@ -38,8 +38,10 @@ def main() -> None:
     parser.add_argument("--lookback", type=int, default=168)
     parser.add_argument("--features", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=0, help="of TensorFlow's pool, 0: all")
     knobs = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    limit_threads(knobs.threads)
     work = {**make_products(), **make_trainings(knobs)}
     for run in work.values():
         run()  # compiles
@@ -47,6 +49,13 @@ def main() -> None:
     rounds = [{name: time_run(run) for name, run in work.items()} for _ in range(knobs.rounds)]
     seconds = {name: np.array([entry[name] for entry in rounds]) for name in work}
     print(json.dumps(compare_rates(seconds, knobs)))  # noqa: T201
+
+
+def limit_threads(threads: int) -> None:
+    """Set the size of TensorFlow's pool; numpy's product keeps all cores."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
 def compare_rates(seconds: dict[str, Any], knobs: argparse.Namespace) -> dict[str, float]:
