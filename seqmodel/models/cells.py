@@ -6,7 +6,10 @@ from typing import Any
 
 from keras import layers, regularizers
 
-LAYERS = {"gru": layers.GRU, "lstm": layers.LSTM, "rnn": layers.SimpleRNN}
+from seqmodel.models.fast import FastGRU, FastLSTM
+
+#: Each is the Keras layer of that name, quicker where the processor trains it.
+LAYERS = {"gru": FastGRU, "lstm": FastLSTM, "rnn": layers.SimpleRNN}
 
 
 def make_recurrent(

@@ -31,7 +31,10 @@ class ModelSpec(Spec):
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped in training")
     embedding: int = Field(
-        0, ge=0, le=256, description="width of what is learned about each series, 0 for nothing"
+        0,
+        ge=0,
+        le=256,
+        description="width of what is learned about each series, 0 for nothing (cells)",
     )
     recurrent_dropout: float = Field(
         0.0,

@@ -48,7 +48,7 @@ def main() -> None:
         run()
     rounds = [{name: time_run(run) for name, run in work.items()} for _ in range(knobs.rounds)]
     seconds = {name: np.array([entry[name] for entry in rounds]) for name in work}
-    print(json.dumps(compare_rates(seconds, knobs)))  # noqa: T201
+    print(json.dumps(compare_rates(seconds, knobs)))
 
 
 def limit_threads(threads: int) -> None:

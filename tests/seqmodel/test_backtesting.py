@@ -1,6 +1,7 @@
 """From a stored table to scores: train, backtest, forecast, as the nightly run does."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_the_file_has_what_the_report_reads(scored):
     ref, written = scored
     assert {
         "table", "cutoffs", "windows", "season_length", "versions", "scores", "by_step",
-        "by_cutoff", "by_series", "fans",
+        "by_cutoff", "by_series", "fans", "timeline",
     } <= set(written)  # fmt: skip
     assert written["windows"] == ref.windows == 9
     assert written["scores"] == ref.scores
@@ -84,6 +85,36 @@ def test_the_file_has_what_the_report_reads(scored):
         assert len(fan["history"]) == len(fan["history_at"])
         assert len(fan["forecast_at"]) == len(fan["actual"]) == len(fan["quantiles"]["0.5"]) == 6
         assert fan["history_at"][-1] == written["cutoffs"][-1]
+
+
+def test_the_timeline_shows_the_parts_and_where_each_begins(scored, trained):
+    bar, marks, *legend = scored[1]["timeline"].splitlines()
+    assert re.fullmatch(r"\|t+h+b+\|", bar)
+    assert marks.count("^") == len(scored[1]["cutoffs"]) == 3
+    assert [line.split(":")[0] for line in legend] == ["t training", "h holdout", "b backtest"]
+    assert legend[0].endswith("2024-01-01 00:00 to " + legend[0][-16:])
+    newest = trained[2].table.cutoff
+    assert legend[-1].endswith(f"{newest:%Y-%m-%d %H:%M}")
+    assert "18 steps" in legend[-1]
+
+
+def test_without_padding_the_models_and_the_baseline_are_scored_on_the_same_windows(
+    trained, monkeypatch
+):
+    store, spec, judged, model = trained
+    asked = []
+
+    def ask(_store, _key, panel, cutoffs, least):
+        asked.append(least)
+        index = index_cutoffs(panel.first, panel.offsets, 24, cutoffs, least)
+        return index, np.zeros((len(index), 6, 3))
+
+    monkeypatch.setattr(backtesting, "predict_quantiles", ask)
+    window = {"lookback": 24, "horizon": 6, "short": "drop"}
+    dropping = spec.model_copy(update={"window": type(spec.window)(**window)})
+    ref = backtest_models(store, RUN, judged.table, {"challenger": model}, dropping)
+    assert asked == [24]
+    assert ref.windows == 9
 
 
 def test_the_parts_add_up_to_the_whole(scored):
@@ -101,7 +132,7 @@ def test_the_cutoffs_end_one_horizon_before_the_table(scored, trained):
 def test_perfect_forecasts_score_zero(trained, monkeypatch):
     store, spec, judged, model = trained
 
-    def know(_store, _key, panel, cutoffs):
+    def know(_store, _key, panel, cutoffs, _least):
         index = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs)
         actual = np.nan_to_num(take_actuals(panel, index, spec))
         return index, np.repeat(actual[:, :, None], 3, axis=2)
@@ -119,7 +150,7 @@ def test_perfect_forecasts_score_zero(trained, monkeypatch):
 def test_a_model_whose_forecasts_are_not_numbers_has_no_score(trained, monkeypatch):
     store, spec, judged, model = trained
 
-    def fail(_store, _key, panel, cutoffs):
+    def fail(_store, _key, panel, cutoffs, _least):
         index = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs)
         return index, np.full((len(index), 6, 3), np.nan)
 
@@ -143,7 +174,7 @@ def test_a_backtest_without_an_observed_target_is_refused(trained):
 
 def test_actuals_are_the_steps_after_the_cutoff(trained):
     store, spec, judged, _ = trained
-    panel = load_panel(store, judged.table, spec, least=24)
+    panel = load_panel(store, judged.table, spec)
     cutoff = panel.cutoff - 6
     index = index_cutoffs(panel.first, panel.offsets, 24, np.array([cutoff]))
     actual = take_actuals(panel, index, spec)

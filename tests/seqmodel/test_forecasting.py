@@ -2,13 +2,14 @@
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from seqmodel import jobs
+from seqmodel import forecasting, jobs
 from seqmodel.errors import DataError, StoreError
 from seqmodel.forecasting import (
     BASELINE,
@@ -77,6 +78,17 @@ def trained(tmp_path_factory):
     windows = make_windows(store, put_table(store, drop(ALL, NEW, YOUNG), SPEC), SPEC)
     model = train_model(store, windows, SPEC, AS_OF, {}, ignore_progress)
     return store, put_table(store, ALL, SPEC).table, model
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return cache(load_model)
+
+
+@pytest.fixture(autouse=True)
+def load_once(monkeypatch, loaded):
+    """Every load compiles anew, which takes longer than all else here together."""
+    monkeypatch.setattr(forecasting, "load_model", loaded)
 
 
 @pytest.fixture
@@ -226,8 +238,9 @@ HEADS = {
 def test_a_head_is_trained_stored_and_forecast_in_the_targets_unit(tmp_path, kind):
     output, scaling = HEADS[kind]
     store = Store(tmp_path)
-    train = {"epochs": 3, "batch_size": 32, "windows_per_epoch": 128, "learning_rate": 0.01}
-    spec = make_known_spec(output=output, scaling=scaling, train=train)
+    train = {**ONCE, "windows_per_epoch": 256, "learning_rate": 0.01}
+    model = {"kind": "rnn", "units": 8, "dropout": 0.0}
+    spec = make_known_spec(output=output, scaling=scaling, train=train, model=model)
     target = ALL["target"].to_numpy()
     counts = replace(ALL, "target", np.maximum(np.rint(target), 0) * 3)
     judged = put_table(store, counts, spec)

@@ -12,7 +12,14 @@ from tests.seqmodel.small import make_spec
 
 SPEC = {"name": "demand", "source": {"uri": "x.parquet"}}
 #: Numbers without a unit.
-BARE = {"train.seed", "train.learning_rate", "output.quantiles"}
+BARE = {
+    "train.seed",
+    "train.learning_rate",
+    "train.clip_norm",
+    "output.quantiles",
+    "model.kernel_l2",
+    "model.recurrent_l2",
+}
 
 
 def list_knobs(model=PipelineSpec, path=""):
@@ -202,3 +209,75 @@ def test_the_form_takes_one_id_column_by_name_or_several():
     assert {"type": "string"} in schema["anyOf"]
     assert SourceSpec(uri="x", series_id="meter").series_id == ("meter",)
     assert SourceSpec(uri="x", series_id=["a", "b"]).series_id == ("a", "b")
+
+
+COUNTS = {"kind": "negative_binomial"}
+MEAN_ABS = {"series": "mean_abs"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "found", "needed"),
+    [
+        ({}, "scaling.series 'standard'", "scaling.series mean_abs"),
+        (
+            {"scaling": {**MEAN_ABS, "transform": "log1p"}},
+            "scaling.transform 'log1p'",
+            "scaling.transform none",
+        ),
+        (
+            {"scaling": {**MEAN_ABS, "window": "last"}},
+            "scaling.window 'last'",
+            "scaling.window none",
+        ),
+        (
+            {"scaling": MEAN_ABS, "model": {"kind": "segment"}},
+            "model.normalise 'last'",
+            "model.normalise none",
+        ),
+        (
+            {"scaling": {"transform": "asinh", "window": "robust"}},
+            "scaling.series 'standard', scaling.transform 'asinh', scaling.window 'robust'",
+            "scaling.series mean_abs, scaling.transform none, scaling.window none",
+        ),
+    ],
+)
+def test_counts_in_another_scale_than_multiples_of_the_mean_are_refused(sections, found, needed):
+    with pytest.raises(ValidationError) as caught:
+        PipelineSpec.model_validate({**SPEC, "output": COUNTS, **sections})
+    message = caught.value.errors()[0]["msg"]
+    assert f"found output.kind negative_binomial with {found}, needed {needed}:" in message
+    assert "set these or choose another distribution" in message
+
+
+@pytest.mark.parametrize(
+    "model", [{"kind": "gru"}, {"kind": "segment", "normalise": "none"}, {"kind": "seq2seq"}]
+)
+def test_counts_in_multiples_of_the_mean_are_let_through(model):
+    spec = {**SPEC, "output": COUNTS, "scaling": MEAN_ABS, "model": model}
+    assert PipelineSpec.model_validate(spec).output.kind == "negative_binomial"
+
+
+def test_a_kind_reads_its_own_knobs_and_those_of_all():
+    assert ModelSpec(kind="segment").reads("normalise")
+    assert not ModelSpec(kind="gru").reads("normalise")
+    assert all(ModelSpec(kind=kind).reads("units") for kind in MODELS)
+
+
+@pytest.mark.parametrize(
+    ("window", "training", "forecast"),
+    [
+        ({"lookback": 48, "horizon": 6}, 6, 1),
+        ({"lookback": 4, "horizon": 6}, 4, 1),
+        ({"lookback": 48, "horizon": 6, "minimum_history": 20}, 20, 1),
+        ({"lookback": 48, "horizon": 6, "minimum_history": 99}, 48, 1),
+        ({"lookback": 48, "horizon": 6, "minimum_history": 20, "short": "drop"}, 48, 48),
+    ],
+)
+def test_the_history_a_series_must_have(window, training, forecast):
+    spec = make_spec(window=window).window
+    assert (spec.least_history, spec.least_rows) == (training, forecast)
+
+
+@pytest.mark.parametrize("region", ["DE", "DE-BY", "US-NY", "GB-ENG"])
+def test_a_region_of_holidays_is_a_country_and_perhaps_a_part(region):
+    assert make_spec(features={"holidays": region}).features.holidays == region

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seqmodel.grid import Grid
 from seqmodel.models.naive import SEASONS_BACK, measure_spread, predict_naive
 from seqmodel.panel import Panel
-from seqmodel.windows import WindowIndex, index_cutoffs
+from seqmodel.windows import Windows, index_cutoffs
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -28,6 +28,7 @@ def make_panel(*series, horizon=3):
         cutoff=cutoff,
         horizon=horizon,
         values={"target": np.concatenate(padded)},
+        labels={},
         static={},
     )
 
@@ -103,14 +104,14 @@ def test_the_spread_is_its_slow_loop(series, season, back):
 
 def test_a_season_back_is_repeated():
     panel = make_panel([1, 2, 3, 4, 5, 6.0])
-    index = WindowIndex(np.array([0]), np.array([0], np.int32))
+    index = Windows(np.array([0]), np.array([0], np.int32))
     found = predict_naive(panel, index, 6, 3, 4, (0.5,), panel.cutoff)
     assert found[0, :, 0].tolist() == [3, 4, 5]
 
 
 def test_a_horizon_beyond_the_season_goes_round_again():
     panel = make_panel([1, 2, 3.0], horizon=5)
-    index = WindowIndex(np.array([0]), np.array([0], np.int32))
+    index = Windows(np.array([0]), np.array([0], np.int32))
     found = predict_naive(panel, index, 3, 5, 2, (0.5,), panel.cutoff)
     assert found[0, :, 0].tolist() == [2, 3, 2, 3, 2]
 
@@ -118,7 +119,7 @@ def test_a_horizon_beyond_the_season_goes_round_again():
 def test_a_missing_season_falls_back_to_the_one_before_and_then_to_the_last_value():
     nan = math.nan
     panel = make_panel([1, 2, nan, 4, nan, nan], horizon=2)
-    index = WindowIndex(np.array([0]), np.array([0], np.int32))
+    index = Windows(np.array([0]), np.array([0], np.int32))
     found = predict_naive(panel, index, 6, 2, 2, (0.5,), panel.cutoff)
     assert found[0, :, 0].tolist() == [1, 4]
     found = predict_naive(panel, index, 6, 2, 9, (0.5,), panel.cutoff)
@@ -127,7 +128,7 @@ def test_a_missing_season_falls_back_to_the_one_before_and_then_to_the_last_valu
 
 def test_a_series_never_observed_is_forecast_as_zero():
     panel = make_panel([5.0] * 4, [math.nan] * 4)
-    index = WindowIndex(np.array([0, 7]), np.array([0, 1], np.int32))
+    index = Windows(np.array([0, 7]), np.array([0, 1], np.int32))
     found = predict_naive(panel, index, 4, 3, 2, LEVELS, panel.cutoff)
     assert (found[0] == 5).all()
     assert (found[1] == 0).all()
@@ -138,3 +139,42 @@ def test_a_season_longer_than_the_history_has_no_spread(season):
     panel = make_panel([1.0, 2, 3])
     spread = measure_spread(panel, season, LEVELS, panel.cutoff)
     assert (spread != 0).any() == (season == 1)
+
+
+@settings(deadline=None, max_examples=25)
+@given(series=SERIES, others=SERIES, season=st.integers(1, 8))
+def test_a_series_is_forecast_the_same_alone_and_among_others(series, others, season):
+    alone, among = make_panel(series[0]), make_panel(series[0], *others)
+    found = []
+    for panel in (alone, among):
+        cutoffs = np.array([panel.cutoff])
+        index = index_cutoffs(panel.first, panel.offsets, 2, cutoffs)
+        found.append(predict_naive(panel, index, 2, 3, season, LEVELS, panel.cutoff)[0])
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+@settings(deadline=None, max_examples=25)
+@given(series=SERIES, lookback=st.integers(1, 60), season=st.integers(1, 8))
+def test_the_lookback_of_the_windows_does_not_matter(series, lookback, season):
+    """A baseline looks at the whole history, also of a series shorter than the lookback."""
+    panel = make_panel(*series)
+    cutoffs = np.array([panel.cutoff])
+    found = [
+        predict_naive(
+            panel,
+            index_cutoffs(panel.first, panel.offsets, n, cutoffs),
+            n,
+            3,
+            season,
+            LEVELS,
+            panel.cutoff,
+        )
+        for n in (2, lookback)
+    ]
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_series_of_one_row_is_repeated():
+    panel = make_panel([7.0])
+    index = index_cutoffs(panel.first, panel.offsets, 24, np.array([panel.cutoff]))
+    assert (predict_naive(panel, index, 24, 3, 24, LEVELS, panel.cutoff) == 7).all()
