@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodel.errors import ChildDied, SeqmodelError, find_error
+from seqmodel.store.compiled import prepare_compiled
 
 Tell = Callable[[dict[str, Any]], None]
 #: Lines of the child's standard error kept for the error message.
@@ -70,6 +71,7 @@ def run_in_child(
         "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONUNBUFFERED": "1",
+        **_find_compiled(),
     }
     process = subprocess.Popen(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "tasks.child", function, str(os.getpid())],
@@ -119,6 +121,15 @@ def run_in_child(
     if "error" in answer:
         raise find_error(answer["error"])(answer["sentence"])
     return answer["answer"]
+
+
+def _find_compiled() -> dict[str, str]:
+    """Return what lets TensorFlow find code that an earlier child compiled."""
+    folder = prepare_compiled()
+    if folder is None:
+        return {}
+    flags = f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_prefix=s"
+    return {"TF_XLA_FLAGS": f"{os.environ.get('TF_XLA_FLAGS', '')} {flags}".strip()}
 
 
 class _Scales:
