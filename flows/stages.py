@@ -102,7 +102,7 @@ def publish(course: Course, spec: PipelineSpec) -> None:
     won = course.decision.serves if course.decision else None
     course.serving = elect(course.run.as_of, spec, prefer=won)
     if course.serving.model is None:
-        course.notes.append("no model serves yet: the forecast is the seasonal naive's")
+        course.notes.append("no model serves yet: the forecast is the baseline's")
     course.forecast = call(
         forecast, course.steps, judged=course.judged, serving=course.serving, spec=spec
     )

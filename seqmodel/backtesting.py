@@ -12,7 +12,7 @@ from seqmodel.errors import DataError
 from seqmodel.forecasting import limit_forecast, predict_quantiles
 from seqmodel.grid import to_datetime
 from seqmodel.metrics import METRICS, Scored, absolute_error, measure_scale, score, summarise
-from seqmodel.models.naive import predict_naive
+from seqmodel.models.naive import BASELINES
 from seqmodel.panel import Panel
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import draw_split, split_steps
@@ -78,6 +78,7 @@ def backtest_models(
             "windows": len(index),
             "timeline": draw_split(split, _shower(panel)),
             "season_length": spec.source.season,
+            "baseline": spec.backtest.baseline,
             "versions": {name: model.version for name, model in models.items()},
             "scores": _plain(scores),
             "by_step": {name: _score_steps(s) for name, s in scored.items()},
@@ -114,7 +115,7 @@ def _predict_all(
     found: dict[str, Floats] = {}
     for name, model in models.items():
         _, found[name] = predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)
-    found["baseline"] = predict_naive(
+    found["baseline"] = BASELINES[spec.backtest.baseline](
         panel,
         index,
         spec.window.lookback,

@@ -12,7 +12,7 @@ from seqmodel.covariates import demand_known
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import StoreError
 from seqmodel.features import Preprocessor
-from seqmodel.models.naive import predict_naive
+from seqmodel.models.naive import BASELINES
 from seqmodel.panel import Panel
 from seqmodel.predicting import predict_windows
 from seqmodel.specs import ForecastSpec, PipelineSpec
@@ -136,7 +136,7 @@ def forecast_table(
     if model is None:
         lookback = spec.window.lookback
         windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
-        quantiles = predict_naive(
+        quantiles = BASELINES[spec.backtest.baseline](
             panel,
             windows,
             lookback,

@@ -32,6 +32,8 @@ from seqmodel.table.quality import Verdict
 SHOWN_SERIES = 3
 #: Steps of history before them, in horizons.
 SHOWN_HORIZONS = 4
+#: How a sentence calls a baseline.
+NAMES = {"seasonal_naive": "the seasonal naive", "drift": "the drift"}
 
 
 class Course(BaseModel):
@@ -78,7 +80,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         course: how far the run came.
         spec: the pipeline.
     """
-    verdict, tone = _conclude(course)
+    verdict, tone = _conclude(course, NAMES[spec.backtest.baseline])
     table = course.judged.table if course.judged else course.table
     known = store.path(f"{course.run.key}/quality.json")
     quality = course.judged.verdict if course.judged else None
@@ -106,7 +108,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
     )
 
 
-def _conclude(course: Course) -> tuple[str, Literal["good", "warn", "bad"]]:
+def _conclude(course: Course, baseline: str) -> tuple[str, Literal["good", "warn", "bad"]]:
     if course.refusal:
         return f"Stopped: {course.refusal}", "bad"
     parts = []
@@ -115,10 +117,14 @@ def _conclude(course: Course) -> tuple[str, Literal["good", "warn", "bad"]]:
         parts.append(f"{word}: {course.decision.reason.split(': ', 1)[-1]}")
     if course.forecast:
         f = course.forecast
-        by = "the seasonal naive" if f.model_version == "baseline" else f.model_version
+        by = f.model_version if f.model_version != "baseline" else baseline
         parts.append(f"{f.series:,} series forecast from {f.cutoff:%Y-%m-%d %H:%M} UTC by {by}")
     tone: Literal["good", "warn"] = "warn" if course.notes else "good"
     return "; ".join(parts) + "." if parts else "Nothing was left to do.", tone
+
+
+def _name_baseline(baseline: str, season: int) -> str:
+    return f"seasonal naive ({season} steps)" if baseline == "seasonal_naive" else baseline
 
 
 def _gather_scores(store: Store, course: Course) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def _gather_scores(store: Store, course: Course) -> dict[str, Any]:
     details = store.read_json(course.scores.key)
     labels = {
         "challenger": f"{course.challenger.kind} {course.challenger.version}",
-        "baseline": f"seasonal naive ({details['season_length']} steps)",
+        "baseline": _name_baseline(details["baseline"], details["season_length"]),
     }
     scores = dict(course.scores.scores)
     before = course.compared.model if course.compared else None

@@ -23,6 +23,10 @@ class BacktestSpec(Spec):
         ge=0,
         description="left out between the targets of training, holdout and backtest (steps)",
     )
+    baseline: Literal["seasonal_naive", "drift"] = Field(
+        "seasonal_naive",
+        description="what a model must beat, and what forecasts while no model serves",
+    )
     ablation: dict[str, Columns] = Field(
         {},
         description="what the flow `backtest` leaves out to measure its worth: name of a group ->"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodel.grid import Grid
-from seqmodel.models.naive import SEASONS_BACK, measure_spread, predict_naive
+from seqmodel.models.naive import SEASONS_BACK, measure_spread, predict_drift, predict_naive
 from seqmodel.panel import Panel
 from seqmodel.windows import Windows, index_cutoffs
 
@@ -178,3 +178,37 @@ def test_a_series_of_one_row_is_repeated():
     panel = make_panel([7.0])
     index = index_cutoffs(panel.first, panel.offsets, 24, np.array([panel.cutoff]))
     assert (predict_naive(panel, index, 24, 3, 24, LEVELS, panel.cutoff) == 7).all()
+
+
+def test_drift_draws_the_line_from_the_first_value_through_the_newest():
+    panel = make_panel([1.0, math.nan, 5.0, 7.0], [2.0, 4.0, math.nan])
+    index = index_cutoffs(panel.first, panel.offsets, 3, np.array([panel.cutoff]))
+    found = predict_drift(panel, index, 3, 3, 1, LEVELS, panel.cutoff)[:, :, 1]
+    assert found[0] == pytest.approx([9.0, 11.0, 13.0])
+    assert found[1] == pytest.approx([8.0, 10.0, 12.0])  # the line goes on through the gap
+
+
+def test_drift_of_one_value_repeats_it_and_of_none_is_zero():
+    panel = make_panel([3.0], [math.nan])
+    index = index_cutoffs(panel.first, panel.offsets, 3, np.array([panel.cutoff]))
+    found = predict_drift(panel, index, 3, 3, 1, LEVELS, panel.cutoff)
+    assert found[0].tolist() == [[3.0] * 3] * 3
+    assert found[1].tolist() == [[0.0] * 3] * 3
+
+
+def test_drift_quantiles_ascend_and_widen_with_the_distance():
+    rng = np.random.default_rng(0)
+    panel = make_panel(np.cumsum(rng.normal(size=50)).tolist())
+    index = index_cutoffs(panel.first, panel.offsets, 3, np.array([panel.cutoff - 5]))
+    found = predict_drift(panel, index, 3, 3, 1, LEVELS, panel.cutoff - 5)[0]
+    assert (np.diff(found, axis=1) > 0).all()
+    assert (np.diff(found[:, 2] - found[:, 0]) > 0).all()
+
+
+def test_drift_at_a_cutoff_does_not_see_what_comes_after():
+    before = [1.0, 2.0, 4.0]
+    a, b = make_panel([*before, 9.0, 9.0]), make_panel([*before, -7.0, math.nan])
+    cutoffs = np.array([a.cutoff - 2])
+    index = index_cutoffs(a.first, a.offsets, 2, cutoffs)
+    one, two = (predict_drift(p, index, 2, 3, 1, LEVELS, int(cutoffs[0])) for p in (a, b))
+    assert one.tobytes() == two.tobytes()
