@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Another environment, without TensorFlow, for the other backends of Keras.
+OTHER := .venv-backends
+BACKENDS := jax==0.10.2 torch==2.13.0
 # What the environment was made from: a change of either file makes it anew.
 STAMP := $(VENV)/.installed
 
@@ -12,13 +15,20 @@ export DO_NOT_TRACK ?= 1
 # The temporary server's goodbye is not news.
 export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
 
-.PHONY: run test lint serve bench sample clean
+.PHONY: run test test-backends lint serve bench sample clean
 
 run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
 
 test: $(STAMP) ## the whole test suite
 	$(BIN)/python -m pytest
+
+test-backends: $(OTHER)/.installed ## networks, training and bundles under JAX and PyTorch
+	for backend in jax torch; do \
+		KERAS_BACKEND=$$backend $(OTHER)/bin/python -m pytest -m "not tensorflow" \
+			tests/seqmodel/models tests/seqmodel/test_backends.py tests/seqmodel/test_golden.py \
+			|| exit 1; \
+	done
 
 lint: $(STAMP) ## style, types, import contracts
 	$(BIN)/ruff check .
@@ -43,5 +53,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,dev]'
 	touch $@
 
+$(OTHER)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(OTHER)
+	$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' $(BACKENDS)
+	touch $@
+
 clean: ## remove the environment and caches, keep data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(OTHER) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

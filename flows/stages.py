@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from prefect.runtime import flow_run
 
 from seqmodel.ablation import WITHOUT, leave_out
-from seqmodel.errors import SeqmodelError, SpecError
+from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.reporting.composing import Course
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ModelRef, ReportRef
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
+from seqmodel.studying import hold_study
 from tasks.backtest import backtest
 from tasks.caching import call
+from tasks.choose import choose
 from tasks.elect import elect
 from tasks.forecast import forecast
 from tasks.ingest import ingest
@@ -24,6 +27,7 @@ from tasks.look import look
 from tasks.promote import promote
 from tasks.report import report
 from tasks.train import train
+from tasks.try_out import try_out
 from tasks.validate import validate
 from tasks.window import window
 
@@ -95,6 +99,27 @@ def renew(course: Course, spec: PipelineSpec) -> None:
         scores=course.scores,
         spec=spec,
     )
+
+
+def search(course: Course, spec: PipelineSpec) -> None:
+    """Try settings of the knobs, one after the other, and write down the best."""
+    end, judged = time.monotonic() + spec.tune.deadline, course.judged
+    while (left := _count_left(course, spec)) and time.monotonic() < end:
+        trial = try_out.with_options(task_run_name=f"trial {spec.tune.trials - left + 1}")
+        try:
+            call(trial, course.steps, judged=judged, spec=spec)
+        except ChildDied as error:
+            course.notes.append(f"A trial's process died for good: {error}")
+    if left:
+        course.notes.append(f"{left} trials were not begun: tune.deadline was over")
+    course.tuning = call(choose, course.steps, judged=judged, spec=spec)
+
+
+def _count_left(course: Course, spec: PipelineSpec) -> int:
+    if course.judged is None:
+        raise RuntimeError("found no judged table, needed one; call prepare first")
+    with hold_study(Store.from_environment(), course.judged.table.fingerprint, spec) as study:
+        return study.settle()
 
 
 def publish(course: Course, spec: PipelineSpec) -> None:

@@ -16,7 +16,7 @@ from seqmodel.models.naive import BASELINES
 from seqmodel.panel import Panel
 from seqmodel.predicting import predict_windows
 from seqmodel.specs import ForecastSpec, PipelineSpec
-from seqmodel.store.bundles import MODEL, read_manifest, read_preprocessor
+from seqmodel.store.bundles import MODEL, read_manifest, read_preprocessor, read_spec
 from seqmodel.store.forecasts import forecast_key, publish_forecast
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
 from seqmodel.store.store import Store
@@ -45,16 +45,17 @@ def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]
 
     manifest = read_manifest(store, key)
     path = store.path(key) / MODEL
+    spec = read_spec(store, key, manifest)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # a stranger's file makes Keras raise anything
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise StoreError(
             f"found {path} not loadable ({reason}), needed a model written by this project; roll"
             " back to another version"
         ) from error
-    model.compile(jit_compile=True)
-    spec = PipelineSpec.model_validate(manifest["spec"])
+    # PyTorch compiles with another compiler, which no one here has measured.
+    model.compile(jit_compile=keras.backend.backend() != "torch")
     return model, Preprocessor.from_json(read_preprocessor(store, key)), spec
 
 

@@ -55,6 +55,14 @@ class ForecastJob(Job):
     model: ModelRef | None
 
 
+class TrialJob(Job):
+    """Train with the spec of one trial and score it on the holdout."""
+
+    table: TableRef
+    checkpoint: str
+    levels: tuple[float, ...]
+
+
 def train(job: dict[str, Any], tell: Tell) -> Any:
     """Run a `TrainJob`; return a `ModelRef` as JSON."""
     from seqmodel.training import train_model
@@ -78,3 +86,11 @@ def forecast(job: dict[str, Any], _tell: Tell) -> Any:
 
     j = ForecastJob.model_validate(job)
     return forecast_table(j.store, j.table, j.model, j.spec).model_dump(mode="json")
+
+
+def try_out(job: dict[str, Any], tell: Tell) -> Any:
+    """Run a `TrialJob`; return its figures."""
+    from seqmodel.tuning import run_trial
+
+    j = TrialJob.model_validate(job)
+    return run_trial(j.store, j.table, j.spec, j.levels, j.checkpoint, tell)

@@ -82,7 +82,32 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
         DataError: if not one training window with an observed target exists.
     """
     table = judged.table
-    panel = load_panel(store, table, spec)
+    cut = cut_windows(load_panel(store, table, spec), spec)
+    with store.workshop(table.key.split("/", 1)[0]) as shop:
+        folder = shop / "windows"
+        folder.mkdir()
+        write_arrays(folder, cut.rows.arrays())
+        for name, index in (("train", cut.train), ("holdout", cut.holdout)):
+            write_arrays(folder, {f"{name}_{key}": array for key, array in index.arrays().items()})
+        replace_file(folder / PREPROCESSOR, json.dumps(cut.fitted.to_json()).encode())
+        fingerprint = digest_value(digest_folder(folder))
+        key = f"{table.key.split('/', 1)[0]}/windows/{fingerprint[:SHORT]}"
+        store.publish(folder, key)
+    return WindowsRef(
+        key=key,
+        fingerprint=fingerprint,
+        train=len(cut.train),
+        holdout=len(cut.holdout),
+        features=cut.fitted.names,
+    )
+
+
+def cut_windows(panel: Panel, spec: PipelineSpec) -> StoredWindows:
+    """Encode a panel and index its training and holdout windows, in memory.
+
+    Raises:
+        DataError: if not one training window with an observed target exists.
+    """
     refuse_holes(panel, spec.source, spec.features)
     split = split_steps(int(panel.first.min()), panel.cutoff, spec)
     fitted = Preprocessor.fit(panel, spec, split.train)
@@ -101,23 +126,7 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
                 f" {spec.window.horizon} with an observed target, needed one at least; shorten"
                 " them or bring a longer history"
             )
-    with store.workshop(table.key.split("/", 1)[0]) as shop:
-        folder = shop / "windows"
-        folder.mkdir()
-        write_arrays(folder, rows.arrays())
-        for name, index in parts.items():
-            write_arrays(folder, {f"{name}_{key}": array for key, array in index.arrays().items()})
-        replace_file(folder / PREPROCESSOR, json.dumps(fitted.to_json()).encode())
-        fingerprint = digest_value(digest_folder(folder))
-        key = f"{table.key.split('/', 1)[0]}/windows/{fingerprint[:SHORT]}"
-        store.publish(folder, key)
-    return WindowsRef(
-        key=key,
-        fingerprint=fingerprint,
-        train=len(parts["train"]),
-        holdout=len(parts["holdout"]),
-        features=fitted.names,
-    )
+    return StoredWindows(fitted, rows, parts["train"], parts["holdout"])
 
 
 def _index(
@@ -157,7 +166,7 @@ def _mark_useful(
 @final
 @dataclass(frozen=True)
 class StoredWindows:
-    """What `make_windows` stored, mapped into memory."""
+    """What `make_windows` stored, mapped into memory; or what `cut_windows` made, not stored."""
 
     fitted: Preprocessor
     rows: Rows

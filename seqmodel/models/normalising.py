@@ -26,8 +26,9 @@ LARGEST = 30.0
 def _find_newest(target: Any, observed: Any) -> Any:
     """Return N x 1 newest observed values, 0 where there is none."""
     steps = target.shape[1]
-    order = ops.arange(1, steps + 1, dtype=target.dtype)
-    newest = ops.one_hot(ops.argmax(observed * order, axis=1), steps, dtype=target.dtype)
+    order = ops.arange(1, steps + 1, dtype=target.dtype) * observed
+    # Not argmax: TensorFlow's has bit operations inside that ONNX knows nothing of.
+    newest = ops.cast(order == ops.max(order, axis=1, keepdims=True), target.dtype)
     return ops.sum(newest * target * observed, axis=1, keepdims=True)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from seqmodel.ablation import WITHOUT, measure_gain
 from seqmodel.grid import Grid, to_datetime
-from seqmodel.reporting.night import Ablated, Fan, Night, StepRecord
+from seqmodel.reporting.night import Ablated, Fan, Night, StepRecord, Tried
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.refs import (
@@ -27,6 +27,7 @@ from seqmodel.store.refs import (
 from seqmodel.store.store import Store
 from seqmodel.store.tables import read_rows
 from seqmodel.table.quality import Verdict
+from seqmodel.trials import TuningRef
 
 #: Series of the published forecast that the report shows.
 SHOWN_SERIES = 3
@@ -50,6 +51,7 @@ class Course(BaseModel):
         scores: set once backtested.
         decision: set once promoted or kept.
         forecast: set once published.
+        tuning: set once tuned.
         steps: what ran.
         notes: warnings, one sentence each.
         refusal: why the run stopped, if it did.
@@ -67,6 +69,7 @@ class Course(BaseModel):
     scores: BacktestRef | None = None
     decision: DecisionRef | None = None
     forecast: ForecastRef | None = None
+    tuning: TuningRef | None = None
     steps: list[StepRecord] = []
     notes: list[str] = []
     refusal: str | None = None
@@ -98,6 +101,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         quality=quality,
         **_gather_scores(store, course),
         ablation=_gather_ablation(store, course, spec),
+        tuning=gather_trials(course.tuning) if course.tuning else (),
         history=course.challenger.history if course.challenger else (),
         best_epoch=course.challenger.best_epoch if course.challenger else None,
         forecast_fans=_draw_forecast(store, course, spec),
@@ -119,6 +123,13 @@ def _conclude(course: Course, baseline: str) -> tuple[str, Literal["good", "warn
         f = course.forecast
         by = f.model_version if f.model_version != "baseline" else baseline
         parts.append(f"{f.series:,} series forecast from {f.cutoff:%Y-%m-%d %H:%M} UTC by {by}")
+    if course.tuning:
+        best, before = course.tuning.trials[course.tuning.winner - 1], course.tuning.before
+        was = "" if before is None else f" ({before:.4g} as the spec is)"
+        parts.append(
+            f"{len(course.tuning.trials)} trials: number {best.number} is best, score"
+            f" {best.score:.4g}{was}"
+        )
     tone: Literal["good", "warn"] = "warn" if course.notes else "good"
     return "; ".join(parts) + "." if parts else "Nothing was left to do.", tone
 
@@ -174,6 +185,18 @@ def _gather_ablation(store: Store, course: Course, spec: PipelineSpec) -> tuple[
     return tuple(sorted(found, key=lambda one: -one.gain))
 
 
+def gather_trials(found: TuningRef) -> tuple[Tried, ...]:
+    """Return the trials of a tuning as the report shows them."""
+    return tuple(
+        Tried(
+            **trial.model_dump(exclude={"knobs"}),
+            knobs=trial.show(),
+            best=trial.number == found.winner,
+        )
+        for trial in found.trials
+    )
+
+
 def _draw_forecast(store: Store, course: Course, spec: PipelineSpec) -> tuple[Fan, ...]:
     """Show the first series of the published forecast after their newest history."""
     if course.forecast is None or course.judged is None:
@@ -220,6 +243,8 @@ def _list_places(store: Store, course: Course) -> dict[str, str]:
     places = {}
     if course.forecast:
         places["forecast"] = str(store.path(course.forecast.key))
+    if course.tuning:
+        places["winner"] = str(store.path(course.tuning.key))
     if course.challenger:
         places["challenger"] = str(store.path(course.challenger.key))
     table = course.judged.table if course.judged else course.table

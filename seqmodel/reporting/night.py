@@ -75,6 +75,28 @@ class Ablated(Part):
     error: float
 
 
+class Tried(Part):
+    """One setting of the tuned knobs.
+
+    Attributes:
+        number: counted from 1.
+        knobs: what was set, as one line.
+        state: `finished`, `pruned` or `failed`.
+        score: lower is better, None of a failed one.
+        seconds: wall time.
+        reason: why it failed.
+        best: whether it won.
+    """
+
+    number: int
+    knobs: str
+    state: str
+    score: float | None
+    seconds: float
+    reason: str = ""
+    best: bool = False
+
+
 class Night(Part):
     """One run of a pipeline, ready to be shown.
 
@@ -98,6 +120,7 @@ class Night(Part):
         cutoffs: the backtest's cutoffs.
         timeline: training, holdout and backtest drawn as text.
         ablation: what each group of inputs is worth.
+        tuning: what was tried, in order.
         history: (training loss, holdout loss) of each epoch.
         best_epoch: epoch (from 1) whose weights were kept.
         backtest_fans: best, median and worst series of the backtest at its last cutoff.
@@ -124,6 +147,7 @@ class Night(Part):
     cutoffs: tuple[datetime, ...] = ()
     timeline: str = ""
     ablation: tuple[Ablated, ...] = ()
+    tuning: tuple[Tried, ...] = ()
     history: tuple[tuple[float, float], ...] = ()
     best_epoch: int | None = None
     backtest_fans: tuple[Fan, ...] = ()

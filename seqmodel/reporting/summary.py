@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from seqmodel.reporting.night import Night
+from seqmodel.reporting.night import Night, Tried
 from seqmodel.store.refs import Ledger
 
 if TYPE_CHECKING:  # rich is imported where it is used, so that the HTML does without it
@@ -147,6 +147,9 @@ def render_summary(night: Night) -> RenderableType:
         parts += [_keep_line(f"{name}: {night.labels[name]}") for name in named]
     if night.ablation:
         parts.append(_tabulate_ablation(night))
+    if night.tuning:
+        parts.append(_tabulate_trials(night.tuning))
+        parts += [Text(f"Trial {t.number} failed: {t.reason}") for t in night.tuning if t.reason]
     if night.ledger:
         style = "" if night.ledger.balances else "bold red"
         parts += [Text(), Text(f"Rows: {format_ledger(night.ledger)}", style=style)]
@@ -238,6 +241,22 @@ def _tabulate_ablation(night: Night) -> Table:
         gain = format_gain(one.gain, one.error)
         _add_row(table, [one.group, ", ".join(one.inputs), format_figure(one.score), gain])
     return _widen(table)
+
+
+def _tabulate_trials(trials: tuple[Tried, ...]) -> Table:
+    title = "\nTrials (score: pinball loss on the holdout, in errors of the seasonal naive)"
+    names = ("trial", "knobs", "score", "seconds", "state")
+    figures = {"trial", "score", "seconds"}
+    table = _open_table(title, tuple((name, name in figures) for name in names))
+    for one in trials:
+        _add_row(table, list(format_trial(one)))
+    return _widen(table)
+
+
+def format_trial(one: Tried) -> tuple[str, str, str, str, str]:
+    """Write a trial of a tuning: number, knobs, score, seconds, state."""
+    state = f"{one.state}, best" if one.best else one.state
+    return str(one.number), one.knobs, format_figure(one.score), f"{one.seconds:.1f}", state
 
 
 def format_gain(gain: float, error: float) -> str:

@@ -10,6 +10,7 @@ from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.pipeline import BacktestSpec, ForecastSpec, PipelineSpec, PromotionSpec
 from seqmodel.specs.source import GridSpec, QualitySpec, RuleSpec, SourceSpec
 from seqmodel.specs.train import TrainSpec
+from seqmodel.specs.tune import RangeSpec, TuneSpec
 from seqmodel.specs.window import FeatureSpec, RollingSpec, Scale, ScalingSpec, WindowSpec
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PipelineSpec",
     "PromotionSpec",
     "QualitySpec",
+    "RangeSpec",
     "RollingSpec",
     "RuleSpec",
     "Scale",
@@ -30,5 +32,6 @@ __all__ = [
     "SourceSpec",
     "Spec",
     "TrainSpec",
+    "TuneSpec",
     "WindowSpec",
 ]

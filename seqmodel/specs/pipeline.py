@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from difflib import get_close_matches
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from seqmodel.specs.base import Columns, Spec, check_order
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.source import GridSpec, QualitySpec, SourceSpec
 from seqmodel.specs.train import TrainSpec
+from seqmodel.specs.tune import FIXED, TUNABLE, RangeSpec, TuneSpec
 from seqmodel.specs.window import FeatureSpec, ScalingSpec, WindowSpec
 
 
@@ -87,6 +89,7 @@ class PipelineSpec(Spec):
     backtest: BacktestSpec = BacktestSpec()
     promotion: PromotionSpec = PromotionSpec()
     forecast: ForecastSpec = ForecastSpec()
+    tune: TuneSpec = TuneSpec()
 
     @model_validator(mode="after")
     def _check_units(self) -> Self:
@@ -147,3 +150,52 @@ class PipelineSpec(Spec):
                 " horizon"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        knobs = list_tunable()
+        for path, values in self.tune.ranges.items():
+            if path not in knobs:
+                near = get_close_matches(path, knobs, 1)
+                hint = f", perhaps {near[0]}" if near else ""
+                raise ValueError(
+                    f"found tune.ranges {path!r}, needed a knob of {', '.join(TUNABLE)} that leaves"
+                    f" the holdout as it is{hint}; correct it or take it out"
+                )
+            _check_range(path, values, self.read(path))
+        return self
+
+    def read(self, path: str) -> Any:
+        """Return the value of a knob by its dotted path."""
+        value: Any = self
+        for name in path.split("."):
+            value = getattr(value, name)
+        return value
+
+
+def list_tunable() -> list[str]:
+    """Return the paths of the knobs that may be tuned."""
+    found = []
+    for section in TUNABLE:
+        kind = PipelineSpec.model_fields[section].annotation
+        assert isinstance(kind, type)  # noqa: S101 - each section is a class
+        assert issubclass(kind, BaseModel)  # noqa: S101 - the same
+        found += [f"{section}.{name}" for name in kind.model_fields]
+    return [path for path in found if path not in FIXED]
+
+
+def _check_range(path: str, values: RangeSpec, now: Any) -> None:
+    """Refuse a range of numbers for a knob that is none, or of fractions for a whole one."""
+    if values.choices:
+        return
+    number = not isinstance(now, (bool, str))
+    if not number:
+        raise ValueError(
+            f"found low and high for tune.ranges {path!r}, needed choices: the knob is {now!r}, not"
+            " a number; list them"
+        )
+    if isinstance(now, int) and not values.whole:
+        raise ValueError(
+            f"found tune.ranges {path!r} with a fraction, needed whole numbers for low, high and"
+            f" step: the knob is {now}; round them"
+        )

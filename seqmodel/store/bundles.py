@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from seqmodel.errors import StoreError
+from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_file, digest_folder
 from seqmodel.store.refs import ModelRef
 from seqmodel.store.store import Store, replace_file
@@ -90,6 +91,29 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
                 " manifest names; roll back to another version"
             )
     return dict(manifest)
+
+
+def read_spec(store: Store, key: str, manifest: dict[str, Any]) -> PipelineSpec:
+    """Return the spec that a bundle was trained under.
+
+    Raises:
+        StoreError: if the bundle is of another format, or the spec has knobs that are unknown or
+            out of bounds today.
+    """
+    place = store.path(key) / MANIFEST
+    if (written := manifest.get("format", 1)) != FORMAT:
+        raise StoreError(
+            f"found {place} of format {written}, needed format {FORMAT}, which this release reads;"
+            " train again or take another version"
+        )
+    try:
+        return PipelineSpec.model_validate(manifest.get("spec"))
+    except ValidationError as error:
+        wrong = ".".join(map(str, error.errors()[0]["loc"])) or "spec"
+        raise StoreError(
+            f"found {place} with a spec whose {wrong} is missing, unknown or out of bounds today,"
+            " needed the spec of this release; train again or take another version"
+        ) from None
 
 
 def read_preprocessor(store: Store, key: str) -> dict[str, Any]:

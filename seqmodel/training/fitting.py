@@ -68,11 +68,13 @@ class Plan:
         epochs: at most (epochs).
         rate: highest learning rate.
         begin: gives a fresh network what an older one has learned; None for chance.
+        watch: looks at the network after each epoch, whose number it is given.
     """
 
     epochs: int
     rate: float
     begin: Callable[[Any], None] | None = None
+    watch: Callable[[Any, int], None] | None = None
 
 
 def fit_model(
@@ -237,6 +239,8 @@ class _Loop:
             self.events.write(state.epoch, {"loss": loss, "holdout": held})
         if held < state.held:
             state.held, state.best, state.best_epoch = held, self.model.get_weights(), state.epoch
+        if self.plan.watch:
+            self.plan.watch(self.model, state.epoch)
         state.epoch, state.position, state.loss = state.epoch + 1, 0, 0.0
 
     def _keep(self, started: float) -> None:
