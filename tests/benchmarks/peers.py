@@ -13,7 +13,8 @@ JSON; its rates are medians of the turns, the ratio the median of the turns' own
 
 The other side draws the windows of a step from `--series-a-step` series and makes all windows of
 these anew at each step: fewer series make it faster. By default it is given the fastest setting,
-one series, and no scaling of windows. A batch of ours mixes all series.
+one series, and no scaling of windows; and the better of one thread and a thread a core (on a busy
+machine more threads wait for one another). A batch of ours mixes all series.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test", type=Path, help="what came after --train")
     parser.add_argument("--season", type=int, default=24, help="of MASE (steps)")
     parser.add_argument("--limit", type=float, default=180.0, help="training of another (seconds)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of another")
     parser.add_argument("--only", nargs="*", help="names of the curves wanted, all without it")
     asked = parser.parse_args(words)
     if asked.accuracy and not (asked.train and asked.test):
@@ -93,14 +95,24 @@ class Peer:
     """
 
     def __init__(self, command: list[str]) -> None:
+        self.threads = 1
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._listen()
 
+    def choose_threads(self, seconds: float) -> None:
+        """Let it train with one thread, and with a thread a core; keep to the better."""
+        tried = {}
+        for self.threads in {1, os.cpu_count() or 1}:
+            self.take_turn(seconds / 4)
+            tried[self.threads] = self.take_turn(seconds)
+        self.threads = max(tried, key=lambda threads: tried[threads])
+        print(f"peer's windows/s by threads: {tried}", file=sys.stderr)
+
     def take_turn(self, seconds: float) -> float:
         """Let it train, and return its windows a second."""
-        answer = self._say(f"{seconds}")
+        answer = self._say(f"{seconds} {self.threads}")
         return float(answer["windows"] / answer["seconds"])
 
     def stop(self) -> None:
@@ -172,6 +184,7 @@ def compare(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
     words = [word for name, value in knobs.items() for word in (f"--{name}", str(value))]
     peer = Peer([str(prepare_environment()), str(SIDE), *words])
+    peer.choose_threads(asked.seconds)
     turns = Turns(peer, asked.turns, asked.seconds, asked.batch)
     try:
         fit_model(stored, spec, turns)
@@ -185,6 +198,7 @@ def compare(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "batch": asked.batch,
         "series": len(series),
         **summarise(turns.rates[1:]),
+        "peer_threads": peer.threads,
         "load": round(load, 2),
     }
 

@@ -162,7 +162,7 @@ def follow_ours(panel: Panel, spec: PipelineSpec) -> tuple[Floats, Floats, float
 
 
 def follow_peer(
-    data: Path, settings: dict[str, Any], horizon: int, limit: float
+    data: Path, settings: dict[str, Any], horizon: int, asked: argparse.Namespace
 ) -> tuple[Floats, Floats]:
     """Train another library's network.
 
@@ -179,7 +179,8 @@ def follow_peer(
         "series-a-step": 32,
         "steps": STEPS,
         "every": EVERY,
-        "limit": limit,
+        "limit": asked.limit,
+        "threads": asked.threads,
         "rate": 1e-3,
         **settings,
     }
@@ -224,7 +225,7 @@ def compare_curves(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str
     for name, settings in PEERS.items():
         if not asked.only or name in asked.only:
             load = os.getloadavg()[0]
-            yield describe(name, *follow_peer(data, settings, horizon, asked.limit), load)
+            yield describe(name, *follow_peer(data, settings, horizon, asked), load)
 
 
 def find_moment(seconds: Floats, scores: list[float]) -> float | None:

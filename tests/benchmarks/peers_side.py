@@ -1,7 +1,7 @@
 """The peer's side of `tests.benchmarks.peers`: neuralforecast, in an environment of its own.
 
 Imports nothing of this project. Speed: trains on and on, a turn for each line of standard input
-(seconds, or `stop`), and answers each with what it trained in that turn. Accuracy: trains once,
+(seconds and threads, or `stop`), and answers each with what it trained in that turn. Accuracy: trains once,
 forecasts from every checkpoint, and writes the forecasts down.
 """
 
@@ -74,15 +74,17 @@ class Turns(Callback):
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         """Answer when the turn is over, and wait for the next."""
-        seconds = time.perf_counter() - self.begun
-        if self.begun and seconds < self.limit:
+        took = time.perf_counter() - self.begun
+        if self.begun and took < self.limit:
             return
-        TALK.write(json.dumps({"windows": self.windows, "seconds": seconds}) + "\n")
+        TALK.write(json.dumps({"windows": self.windows, "seconds": took}) + "\n")
         line = sys.stdin.readline().strip()
         if line in {"stop", ""}:
             trainer.should_stop = True
             return
-        self.windows, self.limit, self.begun = 0, float(line), time.perf_counter()
+        seconds, threads = line.split()
+        torch.set_num_threads(int(threads))
+        self.windows, self.limit, self.begun = 0, float(seconds), time.perf_counter()
 
 
 def make_recurrent(asked: argparse.Namespace, **options: Any) -> Any:
@@ -201,6 +203,7 @@ def main() -> None:
     parser.add_argument("--quantiles", type=float, nargs="+", default=[0.5])
     for name in ("units", "lookback", "horizon", "batch", "series-a-step"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", help="write forecasts there: the accuracy of one training")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--every", type=int)
@@ -210,7 +213,7 @@ def main() -> None:
     parser.add_argument("--decays", type=int)
     asked = parser.parse_args()
     warnings.filterwarnings("ignore")
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(asked.threads)
     if asked.out:
         train_to_accuracy(asked)
     else:
