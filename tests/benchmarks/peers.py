@@ -108,7 +108,7 @@ class Peer:
             self.take_turn(seconds / 4)
             tried[self.threads] = self.take_turn(seconds)
         self.threads = max(tried, key=lambda threads: tried[threads])
-        print(f"peer's windows/s by threads: {tried}", file=sys.stderr)
+        print(f"peer's windows/s by threads: {tried}", file=sys.stderr)  # noqa: T201
 
     def take_turn(self, seconds: float) -> float:
         """Let it train, and return its windows a second."""
@@ -160,11 +160,15 @@ class Turns:
         if self._seconds >= self.length:
             ours = self._steps * self.batch_size / self._seconds
             self.rates.append((ours, self.peer.take_turn(self.length)))
-            print(f"ours {ours:,.0f}, peer {self.rates[-1][1]:,.0f} windows/s", file=sys.stderr)
+            print(f"ours {ours:,.0f}, peer {self.rates[-1][1]:,.0f} windows/s", file=sys.stderr)  # noqa: T201
             self._steps, self._seconds = 0, 0.0
             if len(self.rates) > self.turns:
                 raise Over
-        self._epoch, self._step, self._since = figures["epoch"], figures["step"], time.perf_counter()
+        self._epoch, self._step, self._since = (
+            figures["epoch"],
+            figures["step"],
+            time.perf_counter(),
+        )
 
 
 def compare(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -222,9 +226,9 @@ def main() -> None:
             from tests.benchmarks.peers_accuracy import compare_curves
 
             for line in compare_curves(asked, Path(folder)):
-                print(json.dumps(line), flush=True)
+                print(json.dumps(line), flush=True)  # noqa: T201
         else:
-            print(json.dumps(compare(asked, Path(folder))))
+            print(json.dumps(compare(asked, Path(folder))))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 Steps, checkpoints and settings are fixed before anything is trained; the test part is looked at for
 the curve, and nothing is chosen by it. Of each training only its own time counts: not the imports,
-not the encoding of the series, not the forecasts from the checkpoints. What XLA takes to compile our
-step, and the forecasts of the holdout, is part of the training's time; `compile_s` says how much
-that was, and `seconds_to_1_compiled` what is left without it. The other libraries compile nothing.
+not the encoding of the series, not the forecasts from the checkpoints. What XLA takes to compile
+our step and the holdout's is part of the training's time; `compile_s` says how much that was, and
+`seconds_to_1_compiled` what is left without it. The other libraries compile nothing.
 """
 
 from __future__ import annotations
@@ -207,7 +207,9 @@ def compare_curves(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str
         ]
         return {
             "model": name,
-            "curve": [(round(float(s), 2), round(m, 4)) for s, m in zip(seconds, scores, strict=True)],
+            "curve": [
+                (round(float(s), 2), round(m, 4)) for s, m in zip(seconds, scores, strict=True)
+            ],
             "seconds_to_1": find_moment(seconds, scores),
             "steps": EVERY * len(seconds),
             "load": round(load, 2),

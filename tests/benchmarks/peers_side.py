@@ -1,8 +1,8 @@
 """The peer's side of `tests.benchmarks.peers`: neuralforecast, in an environment of its own.
 
 Imports nothing of this project. Speed: trains on and on, a turn for each line of standard input
-(seconds and threads, or `stop`), and answers each with what it trained in that turn. Accuracy: trains once,
-forecasts from every checkpoint, and writes the forecasts down.
+(seconds and threads, or `stop`), and answers each with what it trained in that turn. Accuracy:
+trains once, forecasts from every checkpoint, and writes the forecasts down.
 """
 
 from __future__ import annotations
@@ -126,9 +126,7 @@ def make_deepar(asked: argparse.Namespace, **options: Any) -> Any:
 def train_in_turns(asked: argparse.Namespace) -> None:
     """Train until told to stop."""
     # Identity: no work at all on the scale of windows, as on our side.
-    model = make_recurrent(
-        asked, max_steps=ENDLESS, scaler_type="identity", callbacks=[Turns()]
-    )
+    model = make_recurrent(asked, max_steps=ENDLESS, scaler_type="identity", callbacks=[Turns()])
     NeuralForecast(models=[model], freq=1).fit(read_frame(asked.data))
 
 
