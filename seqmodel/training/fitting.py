@@ -127,6 +127,7 @@ class _Loop:
         from seqmodel.models.outputs import choose_head
         from seqmodel.models.registry import build_model
         from seqmodel.training.optimising import make_optimiser
+        from seqmodel.training.stepping import make_step
 
         keras.utils.set_random_seed(spec.train.seed)
         self.stored, self.spec, self.progress = stored, spec, progress
@@ -142,6 +143,7 @@ class _Loop:
         # XLA is off by default on CPU and worth a factor of three there.
         self.model.compile(optimizer=optimiser, loss=self.head.loss(), jit_compile=compiled)
         optimiser.build(self.model.trainable_variables)
+        self.step = make_step(self.model, compiled=compiled)
         self.state = State()
         self.resumed: tuple[int, int] | None = None
 
@@ -196,10 +198,7 @@ class _Loop:
         told = kept = begun
         for batch in self.feeder.batches(state.epoch, state.position):
             inputs = choose_inputs(self.model, batch)
-            loss = float(
-                self.model.train_on_batch(inputs, batch.targets, sample_weight=batch.weights)
-            )
-            self.model.reset_metrics()
+            loss = self.step(inputs, batch)
             if not np.isfinite(loss):
                 self._refuse(loss)
             state.position, state.loss = state.position + 1, state.loss + loss
