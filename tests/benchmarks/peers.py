@@ -108,7 +108,7 @@ class Peer:
             self.take_turn(seconds / 4)
             tried[self.threads] = self.take_turn(seconds)
         self.threads = max(tried, key=lambda threads: tried[threads])
-        print(f"peer's windows/s by threads: {tried}", file=sys.stderr)  # noqa: T201
+        print(f"peer's windows/s by threads: {tried}", file=sys.stderr)
 
     def take_turn(self, seconds: float) -> float:
         """Let it train, and return its windows a second."""
@@ -160,7 +160,7 @@ class Turns:
         if self._seconds >= self.length:
             ours = self._steps * self.batch_size / self._seconds
             self.rates.append((ours, self.peer.take_turn(self.length)))
-            print(f"ours {ours:,.0f}, peer {self.rates[-1][1]:,.0f} windows/s", file=sys.stderr)  # noqa: T201
+            print(f"ours {ours:,.0f}, peer {self.rates[-1][1]:,.0f} windows/s", file=sys.stderr)
             self._steps, self._seconds = 0, 0.0
             if len(self.rates) > self.turns:
                 raise Over
@@ -226,9 +226,9 @@ def main() -> None:
             from tests.benchmarks.peers_accuracy import compare_curves
 
             for line in compare_curves(asked, Path(folder)):
-                print(json.dumps(line), flush=True)  # noqa: T201
+                print(json.dumps(line), flush=True)
         else:
-            print(json.dumps(compare(asked, Path(folder))))  # noqa: T201
+            print(json.dumps(compare(asked, Path(folder))))
 
 
 if __name__ == "__main__":

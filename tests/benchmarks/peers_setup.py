@@ -38,7 +38,7 @@ def prepare_environment() -> Path:
     pins = PINS.read_text()
     if stamp.exists() and stamp.read_text() == pins:
         return python
-    print(f"making {VENV}: two minutes, 1.7 GB", file=sys.stderr)  # noqa: T201
+    print(f"making {VENV}: two minutes, 1.7 GB", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     quiet = ["--quiet", "--disable-pip-version-check"]
     install = [str(python), "-m", "pip", "install", *quiet, "--constraint", str(PINS), *PEERS]
