@@ -104,6 +104,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         tuning=gather_trials(course.tuning) if course.tuning else (),
         history=course.challenger.history if course.challenger else (),
         best_epoch=course.challenger.best_epoch if course.challenger else None,
+        begun=course.challenger.begun if course.challenger else "",
         forecast_fans=_draw_forecast(store, course, spec),
         forecast_head=course.forecast.head if course.forecast else (),
         steps=tuple(course.steps),

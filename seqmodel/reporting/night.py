@@ -122,7 +122,8 @@ class Night(Part):
         ablation: what each group of inputs is worth.
         tuning: what was tried, in order.
         history: (training loss, holdout loss) of each epoch.
-        best_epoch: epoch (from 1) whose weights were kept.
+        best_epoch: epoch (from 1) whose weights were kept; 0 for those begun with.
+        begun: from scratch or from which version, and why.
         backtest_fans: best, median and worst series of the backtest at its last cutoff.
         forecast_fans: some series of the published forecast.
         forecast_head: first rows of the published forecast.
@@ -150,6 +151,7 @@ class Night(Part):
     tuning: tuple[Tried, ...] = ()
     history: tuple[tuple[float, float], ...] = ()
     best_epoch: int | None = None
+    begun: str = ""
     backtest_fans: tuple[Fan, ...] = ()
     forecast_fans: tuple[Fan, ...] = ()
     forecast_head: tuple[dict[str, object], ...] = ()

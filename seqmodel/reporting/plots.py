@@ -151,7 +151,7 @@ def draw_training(history: tuple[tuple[float, float], ...], best_epoch: int | No
             line = {**LINES[name], "marker": LINES[name]["marker"] if mark else ""}
             axes.plot(epochs, losses, label=title, **line)
         said = f"Training and holdout loss over {len(history)} epochs"
-        if best_epoch is not None:
+        if best_epoch:
             axes.axvline(best_epoch, color=COLOURS["mute"], linestyle=":", label="weights kept")
             said += f"; the weights of epoch {best_epoch} were kept"
         axes.set_xlabel("epoch (passes over the training windows)")

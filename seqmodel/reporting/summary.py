@@ -145,6 +145,8 @@ def render_summary(night: Night) -> RenderableType:
         parts.append(_tabulate_scores(night))
         named = [name for name in order_candidates(night.scores) if name in night.labels]
         parts += [_keep_line(f"{name}: {night.labels[name]}") for name in named]
+    if night.begun:
+        parts.append(_keep_line(f"trained: {night.begun}"))
     if night.ablation:
         parts.append(_tabulate_ablation(night))
     if night.tuning:
