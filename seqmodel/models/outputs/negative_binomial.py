@@ -51,6 +51,8 @@ class NegativeBinomialLoss(keras.losses.Loss):  # type: ignore[misc]
         grows with counts or r cancels but for two logarithms of ratios, which are exact near 1:
         lgamma(y + r) - lgamma(r) would be the difference of two huge numbers.
         """
+        # PyTorch multiplies no arrays with tensors.
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         y = ops.maximum(y_true, SMALLEST)  # A negative count has no likelihood at all.
         mean, r = y_pred[..., 0], 1.0 / y_pred[..., 1]
         error = (y - mean) / (mean + r)

@@ -46,6 +46,8 @@ class StudentTLoss(keras.losses.Loss):  # type: ignore[misc]
         a ln(1 + 1 / 2a) - 1/2 - ln(2 pi) / 2 and the difference of two Stirling errors: what
         grows with a has left the formula before it could lose digits.
         """
+        # PyTorch multiplies no arrays with tensors.
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         scale, a = y_pred[..., 1], y_pred[..., 2] / 2
         z = standardise(y_true, y_pred[..., 0], scale)
         constant = a * ops.log1p(0.5 / a) - 0.5 - HALF_LOG_TWO_PI
