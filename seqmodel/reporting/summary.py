@@ -149,9 +149,7 @@ def render_summary(night: Night) -> RenderableType:
         parts.append(_keep_line(f"trained: {night.begun}"))
     if night.ablation:
         parts.append(_tabulate_ablation(night))
-    if night.tuning:
-        parts.append(_tabulate_trials(night.tuning))
-        parts += [Text(f"Trial {t.number} failed: {t.reason}") for t in night.tuning if t.reason]
+    parts += _list_trials(night.tuning)
     if night.ledger:
         style = "" if night.ledger.balances else "bold red"
         parts += [Text(), Text(f"Rows: {format_ledger(night.ledger)}", style=style)]
@@ -243,6 +241,14 @@ def _tabulate_ablation(night: Night) -> Table:
         gain = format_gain(one.gain, one.error)
         _add_row(table, [one.group, ", ".join(one.inputs), format_figure(one.score), gain])
     return _widen(table)
+
+
+def _list_trials(trials: tuple[Tried, ...]) -> list[RenderableType]:
+    """Return the table of a tuning and why trials failed; nothing where nothing was tuned."""
+    from rich.text import Text
+
+    failed = [Text(f"Trial {one.number} failed: {one.reason}") for one in trials if one.reason]
+    return [_tabulate_trials(trials), *failed] if trials else []
 
 
 def _tabulate_trials(trials: tuple[Tried, ...]) -> Table:
