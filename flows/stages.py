@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
-from seqmodel.reporting.composing import Course
+from seqmodel.reporting.composing import BASELINES, Course
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ModelRef, ReportRef
 from seqmodel.store.runs import name_run
@@ -127,7 +127,8 @@ def publish(course: Course, spec: PipelineSpec) -> None:
     won = course.decision.serves if course.decision else None
     course.serving = elect(course.run.as_of, spec, prefer=won)
     if course.serving.model is None:
-        course.notes.append("no model serves yet: the forecast is the baseline's")
+        baseline = BASELINES[spec.backtest.baseline]
+        course.notes.append(f"no model serves yet: the forecast is {baseline}'s")
     course.forecast = call(
         forecast, course.steps, judged=course.judged, serving=course.serving, spec=spec
     )

@@ -34,7 +34,7 @@ SHOWN_SERIES = 3
 #: Steps of history before them, in horizons.
 SHOWN_HORIZONS = 4
 #: How a sentence calls a baseline.
-NAMES = {"seasonal_naive": "the seasonal naive", "drift": "the drift"}
+BASELINES = {"seasonal_naive": "the seasonal naive", "drift": "the drift"}
 
 
 class Course(BaseModel):
@@ -83,7 +83,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         course: how far the run came.
         spec: the pipeline.
     """
-    verdict, tone = _conclude(course, NAMES[spec.backtest.baseline])
+    verdict, tone = _conclude(course, BASELINES[spec.backtest.baseline])
     table = course.judged.table if course.judged else course.table
     known = store.path(f"{course.run.key}/quality.json")
     quality = course.judged.verdict if course.judged else None
