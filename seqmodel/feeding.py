@@ -6,23 +6,28 @@ epoch e:  position 0 | 1 | 2 | ... | steps - 1        each a batch of `batch_siz
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.errors import DataError
+from seqmodel.gathering import Batch, WindowReader
 from seqmodel.shuffling import Permutation, scramble
 from seqmodel.specs import TrainSpec
-from seqmodel.windows import Batch, WindowIndex, WindowReader, Windows
+from seqmodel.windows import WindowIndex, Windows
 
 Integers = NDArray[np.int64]
 
-#: Batches gathered ahead of the network, and threads that gather them.
-AHEAD, THREADS = 3, 2
+#: Batches gathered ahead of the network.
+AHEAD = 3
+#: Time between two batches from which on they are gathered ahead, in another thread (seconds).
+HAND_OVER = 1e-3
 #: Positions shuffled at once: one batch alone would cost more in calls than in work.
 SHUFFLED = 16_384
 
@@ -74,14 +79,24 @@ class Feeder:
             epoch: counted from 1.
             position: batches of this epoch that are done.
         """
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="feeder") as pool:
-            waiting: deque[Future[Batch]] = deque()
-            for windows in self.windows(epoch, position):
-                waiting.append(pool.submit(self._read, windows))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        coming = self.windows(epoch, position)
+        waiting: deque[Future[Batch]] = deque()
+        busy = 0.0
+        with ThreadPoolExecutor(1, thread_name_prefix="feeder") as pool:
+            while True:
+                # A consumer that is quicker than a hand-over is best served at once.
+                for windows in islice(coming, AHEAD - len(waiting) if busy > HAND_OVER else 0):
+                    waiting.append(pool.submit(self._read, windows))
+                if waiting:
+                    batch = waiting.popleft().result()
+                else:
+                    chosen = next(coming, None)
+                    if chosen is None:
+                        return
+                    batch = self._read(chosen)
+                begun = time.perf_counter()
+                yield batch
+                busy = time.perf_counter() - begun
 
     def windows(self, epoch: int, position: int = 0) -> Iterator[Windows]:
         """Yield the windows of the batches of an epoch from a position on."""
@@ -93,7 +108,7 @@ class Feeder:
             places = np.arange(begin * size, end * size) % self.count
             chosen = self._choose(order(places), epoch)
             for batch in range(end - begin):
-                yield chosen.take(np.arange(batch * size, (batch + 1) * size))
+                yield chosen.take(slice(batch * size, (batch + 1) * size))
 
     def _choose(self, drawn: Integers, epoch: int) -> Windows:
         if self._series is None:

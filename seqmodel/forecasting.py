@@ -12,6 +12,7 @@ from seqmodel.covariates import demand_known
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import StoreError
 from seqmodel.features import Preprocessor
+from seqmodel.gathering import WindowReader
 from seqmodel.models.naive import BASELINES
 from seqmodel.panel import Panel
 from seqmodel.predicting import predict_windows
@@ -21,7 +22,7 @@ from seqmodel.store.forecasts import forecast_key, publish_forecast
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
-from seqmodel.windows import WindowReader, Windows, index_cutoffs
+from seqmodel.windows import Windows, index_cutoffs
 
 Floats = NDArray[np.float64]
 BASELINE = "baseline"

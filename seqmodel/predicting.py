@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.feeding import pad_batches
+from seqmodel.gathering import Batch, Inputs, WindowReader
 from seqmodel.models.outputs.head import Head
-from seqmodel.windows import Batch, Inputs, WindowReader, Windows
+from seqmodel.windows import Windows
 
 
 def choose_inputs(model: Any, batch: Batch) -> Inputs:

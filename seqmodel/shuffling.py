@@ -30,6 +30,14 @@ def scramble(values: Hashes, key: int) -> Hashes:
     return found
 
 
+def _turn(values: Hashes, hashes: Hashes, size: int) -> Hashes:
+    """Move values below `size` on by hashes, around a circle of that size."""
+    # The upper half of a hash as a share of the circle: a product instead of a division.
+    moved = values + ((hashes >> np.uint64(32)) * np.uint64(size) >> np.uint64(32))
+    found: Hashes = moved - np.uint64(size) * (moved >= np.uint64(size))
+    return found
+
+
 @final
 @dataclass(frozen=True)
 class Permutation:
@@ -57,8 +65,8 @@ class Permutation:
         b = -(-self.count // a)
         x, y = np.divmod(positions.astype(np.uint64), np.uint64(b))
         for first, second in self._keys:
-            x = (x + scramble(y, first) % np.uint64(a)) % np.uint64(a)
-            y = (y + scramble(x, second) % np.uint64(b)) % np.uint64(b)
+            x = _turn(x, scramble(y, first), a)
+            y = _turn(y, scramble(x, second), b)
         return (x * np.uint64(b) + y).astype(np.int64)
 
     @property

@@ -13,6 +13,7 @@ from seqmodel.covariates import refuse_changes, refuse_holes
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
 from seqmodel.features import Preprocessor
+from seqmodel.gathering import WindowReader
 from seqmodel.grid import Grid, to_microseconds
 from seqmodel.models.protocol import InputShapes
 from seqmodel.panel import Panel, build_panel
@@ -25,7 +26,7 @@ from seqmodel.store.fingerprints import SHORT, digest_folder, digest_value
 from seqmodel.store.refs import TableRef, ValidatedTableRef, WindowsRef
 from seqmodel.store.store import Store, replace_file
 from seqmodel.store.tables import read_future, read_rows
-from seqmodel.windows import WindowIndex, WindowReader, Windows, index_windows
+from seqmodel.windows import WindowIndex, Windows, index_windows
 
 Integers = NDArray[np.int64]
 

@@ -1,4 +1,4 @@
-"""Windows over one contiguous array of rows: an index of runs, and a gather a batch.
+"""Windows over one contiguous array of rows, as an index of runs.
 
     rows of a series       |--------------------------------------------------|
     window at start i            |---- lookback L ----|-- horizon H --|
@@ -17,15 +17,9 @@ from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from seqmodel.normalising import Normaliser
-from seqmodel.rows import Cut, Rows
-
 Integers = NDArray[np.int64]
-Floats32 = NDArray[np.float32]
-Inputs = dict[str, NDArray[np.float32] | NDArray[np.int32]]
 
 
 @final
@@ -45,7 +39,7 @@ class Windows:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def take(self, positions: Integers) -> Windows:
+    def take(self, positions: Integers | slice) -> Windows:
         """Return some of the windows, in the order given."""
         return Windows(self.starts[positions], self.series[positions])
 
@@ -191,130 +185,3 @@ def index_cutoffs(
     series = np.broadcast_to(np.arange(len(first), dtype=np.int32), numbers.shape)
     starts = offsets[:-1] + numbers - lookback + 1
     return Windows(starts[inside], series[inside].copy())
-
-
-@final
-@dataclass(frozen=True)
-class Batch:
-    """N windows as arrays.
-
-    Attributes:
-        inputs: by name, see `seqmodel.models.protocol`; those without a feature are left out.
-        targets: N x H scaled targets, 0 where missing.
-        weights: N x H ones where the target was observed, else zeros.
-        normaliser: the windows' own scale, None where they have none.
-    """
-
-    inputs: Inputs
-    targets: Floats32
-    weights: Floats32
-    normaliser: Normaliser | None
-
-    def inverse(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Bring N x H x Q forecasts back to the scale of the series."""
-        return self.normaliser.inverse(scaled) if self.normaliser else scaled
-
-
-@final
-class WindowReader:
-    """Gathers batches of windows from rows: the only place where a window becomes an array.
-
-    Args:
-        rows: encoded rows.
-        cut: lookback, horizon, the windows' scale, and which columns are what.
-    """
-
-    def __init__(self, rows: Rows, cut: Cut) -> None:
-        self.rows, self.cut = rows, cut
-        self.steps = cut.lookback + cut.horizon
-        # Lookback and horizon lie side by side: one gather fetches both.
-        self._values = _flatten(rows.values, self.steps)
-        self._codes = _flatten(rows.codes, self.steps)
-        self._target = _flatten(rows.target[:, None], cut.horizon)
-
-    def read(self, windows: Windows) -> Batch:
-        """Gather N windows."""
-        rows, cut = self.rows, self.cut
-        after = windows.starts + cut.lookback
-        hole = 0.0 if cut.scale == "none" else np.nan
-        values = self._gather(windows, rows.values, self._values, hole)
-        codes = self._gather(windows, rows.codes, self._codes, 0)
-        past, future = values[:, : cut.lookback], values[:, cut.lookback :]
-        known = future[:, :, future.shape[2] - cut.known :]
-        weights = future[:, :, 1]
-        targets = self._target[after] if rows.target.size else future[:, :, 0]
-        if rows.gap.size:
-            self._open_gaps(past, after, hole)
-        normaliser = None
-        if cut.scale != "none":
-            normaliser = Normaliser.measure(cut.scale, past[:, :, 0], cut.horizon, cut.season)
-            targets = np.where(weights > 0, targets - normaliser.future, 0) / normaliser.spread
-            self._normalise(past, known, normaliser)
-        scale = rows.scale[windows.series]
-        if cut.in_target_unit:
-            targets = np.rint(targets * scale)
-        found: Inputs = {
-            "past": past,
-            "past_codes": codes[:, : cut.lookback],
-            "known": known,
-            "known_codes": codes[:, cut.lookback :, codes.shape[2] - cut.known_codes :],
-            "static": rows.static[windows.series],
-            "static_codes": rows.static_codes[windows.series],
-            "series": rows.series_codes[windows.series],
-            "phase": self._read_phase(windows.series, after),
-            "scale": scale,
-        }
-        inputs = {name: array for name, array in found.items() if array.shape[-1]}
-        return Batch(inputs, targets, weights, normaliser)
-
-    def _gather(
-        self, windows: Windows, rows: NDArray[Any], view: NDArray[Any], hole: float
-    ) -> NDArray[Any]:
-        """Return N x (L + H) x columns; what lies before a series' first row is zero."""
-        shape = (len(windows), self.steps, rows.shape[1])
-        begins = self.rows.begins[windows.series]
-        short = windows.starts < begins
-        if not short.any():
-            # Blocks of one row each: numpy copies a whole window at a time.
-            block: NDArray[Any] = view[windows.starts].reshape(shape)
-            return block
-        block = np.zeros(shape, dtype=rows.dtype)
-        if not block.size:
-            return block
-        block[~short] = view[windows.starts[~short]].reshape(-1, *shape[1:])
-        places = windows.starts[short, None] + np.arange(self.steps)
-        there = places >= begins[short, None]
-        padded = np.where(there[:, :, None], rows[np.where(there, places, 0)], 0)
-        for column in self.cut.target_columns if rows is self.rows.values else ():
-            padded[:, :, column][~there] = hole
-        block[short] = padded
-        return block
-
-    def _read_phase(self, series: NDArray[np.int32], after: Integers) -> NDArray[np.int32]:
-        numbers = after - self.rows.begins[series] + self.rows.first[series]
-        return (numbers % self.cut.cycle).astype(np.int32)[:, None]
-
-    def _open_gaps(self, past: Floats32, after: Integers, hole: float) -> None:
-        """Take out what was filled in a gap that is still open at the cutoff.
-
-        That it would end, and within the limit, nobody knew there.
-        """
-        lengths = self.rows.gap[after - 1]
-        for window in np.flatnonzero(lengths):
-            past[window, max(self.cut.lookback - lengths[window], 0) :, 0] = hole
-
-    def _normalise(self, past: Floats32, known: Floats32, normaliser: Normaliser) -> None:
-        begin = past.shape[2] - known.shape[2]
-        for column in self.cut.target_columns:
-            scaled = (past[:, :, column] - normaliser.past) / normaliser.spread
-            past[:, :, column] = np.nan_to_num(scaled, nan=0.0)
-            if column >= begin:
-                scaled = (known[:, :, column - begin] - normaliser.future) / normaliser.spread
-                known[:, :, column - begin] = np.nan_to_num(scaled, nan=0.0)
-
-
-def _flatten(rows: NDArray[Any], steps: int) -> NDArray[Any]:
-    """View R x F rows as every run of `steps` of them: (R - steps + 1) x (steps * F), no copy."""
-    count = max(rows.shape[0] - steps + 1, 0)
-    shape = (count, steps * rows.shape[1])
-    return as_strided(rows, shape, (rows.strides[0], rows.itemsize), writeable=False)

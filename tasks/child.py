@@ -64,22 +64,13 @@ def run_in_child(
         ChildDied: if the child is killed, crashes without an answer, or overruns.
         SeqmodelError: the error that the child raised, of its own class.
     """
-    environment = {
-        **os.environ,
-        # The child finds the packages where the parent found them, wherever it was started.
-        "PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
-        "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONUNBUFFERED": "1",
-        **_find_compiled(),
-    }
     process = subprocess.Popen(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "tasks.child", function, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=make_environment(),
     )
     lines: queue.Queue[str | None] = queue.Queue()
     words: list[str] = []
@@ -121,6 +112,23 @@ def run_in_child(
     if "error" in answer:
         raise find_error(answer["error"])(answer["sentence"])
     return answer["answer"]
+
+
+def make_environment() -> dict[str, str]:
+    """Return the environment of a child."""
+    return {
+        **os.environ,
+        # The child finds the packages where the parent found them, wherever it was started.
+        "PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
+        "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONUNBUFFERED": "1",
+        # Memory of one batch serves the next; by default it goes back to the system each time, and
+        # is zeroed page by page when it is asked for again.
+        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+        **_find_compiled(),
+    }
 
 
 def _find_compiled() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from seqmodel.windows import Batch, Inputs
+from seqmodel.gathering import Batch, Inputs
 
 #: Takes a batch and those of its inputs that the network reads, returns the mean loss.
 Step = Callable[[Inputs, Batch], float]

@@ -6,10 +6,11 @@ import pyarrow as pa
 from seqmodel.calendar_features import CYCLES
 from seqmodel.encoding import encode_panel
 from seqmodel.features import Preprocessor
+from seqmodel.gathering import WindowReader
 from seqmodel.specs import SourceSpec
 from seqmodel.target_features import STATISTICS
 from seqmodel.windowing import StoredWindows
-from seqmodel.windows import WindowReader, index_windows
+from seqmodel.windows import index_windows
 from tests.seqmodel.small import make_spec, make_table
 
 HOUR = 3_600_000_000

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from seqmodel.errors import DataError
 from seqmodel.feeding import AHEAD, Feeder, pad_batches
+from seqmodel.gathering import WindowReader
 from seqmodel.rows import Cut
 from seqmodel.specs import TrainSpec
-from seqmodel.windows import WindowReader, Windows, index_windows
+from seqmodel.windows import Windows, index_windows
 from tests.seqmodel.small import make_rows
 
 LOOKBACK, HORIZON = 4, 2

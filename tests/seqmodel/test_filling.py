@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from seqmodel.encoding import encode_panel
 from seqmodel.features import Preprocessor
 from seqmodel.filling import fill_gaps, fill_target, list_gaps, measure_open, measure_reach
+from seqmodel.gathering import WindowReader
 from seqmodel.models.naive import predict_naive
 from seqmodel.specs import GridSpec
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
-from seqmodel.windows import WindowReader, index_cutoffs
+from seqmodel.windows import index_cutoffs
 from tests.seqmodel.small import (
     SOURCE,
     count_steps,

@@ -30,13 +30,14 @@ from hypothesis import strategies as st
 from seqmodel.encoding import encode_panel
 from seqmodel.features import Preprocessor
 from seqmodel.filling import Fill
+from seqmodel.gathering import WindowReader
 from seqmodel.models.naive import predict_naive
 from seqmodel.models.outputs import choose_head
 from seqmodel.models.registry import build_model
 from seqmodel.predicting import predict_windows
 from seqmodel.scaling import SCALES
 from seqmodel.specs import Scale, ScalingSpec
-from seqmodel.windows import WindowReader, index_cutoffs, index_windows
+from seqmodel.windows import index_cutoffs, index_windows
 from tests.seqmodel.models.cases import KINDS
 from tests.seqmodel.rich import (
     FEATURES,

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from seqmodel.gathering import Batch
 from seqmodel.models.outputs.point import PointLoss
 from seqmodel.training.optimising import use_precision
 from seqmodel.training.stepping import make_step
-from seqmodel.windows import Batch
 
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="elsewhere there is one way only"

@@ -7,12 +7,13 @@ import pytest
 
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import TrainingError
+from seqmodel.gathering import WindowReader
 from seqmodel.models.naive import predict_naive
 from seqmodel.models.outputs import choose_head
 from seqmodel.predicting import predict_windows
 from seqmodel.specs import SourceSpec
 from seqmodel.training import fit_model, fitting
-from seqmodel.windows import WindowReader, index_cutoffs
+from seqmodel.windows import index_cutoffs
 from tests.seqmodel import rich
 from tests.seqmodel.models.cases import KINDS
 from tests.seqmodel.small import ignore_progress, make_panel, make_spec, make_table, store_windows

@@ -11,16 +11,11 @@ from hypothesis import strategies as st
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
 from seqmodel.features import Preprocessor
+from seqmodel.gathering import WindowReader
 from seqmodel.normalising import WINDOW_SCALES
 from seqmodel.rows import Cut, Rows
 from seqmodel.store.arrays import read_arrays, write_arrays
-from seqmodel.windows import (
-    WindowIndex,
-    WindowReader,
-    Windows,
-    index_cutoffs,
-    index_windows,
-)
+from seqmodel.windows import WindowIndex, Windows, index_cutoffs, index_windows
 from tests.seqmodel.small import make_panel, make_rows, make_spec, make_table, store_windows
 
 SCALES = ["none", "seasonal", *WINDOW_SCALES]
