@@ -54,7 +54,7 @@ class TrainSpec(Spec):
         default=False,
         description="go on from the version that serves, where spec and features are its own",
     )
-    warm_epochs: int = Field(2, ge=1, le=10_000, description="passes of a warm start (epochs)")
+    warm_epochs: int = Field(1, ge=1, le=10_000, description="passes of a warm start (epochs)")
     warm_rate: float = Field(
         0.3, gt=0, le=1, description="peak step size of a warm start, as a share of learning_rate"
     )
