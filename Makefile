@@ -15,13 +15,16 @@ export DO_NOT_TRACK ?= 1
 # The temporary server's goodbye is not news.
 export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
 
-.PHONY: run test test-backends lint serve bench bench-peers sample clean
+.PHONY: run test test-long test-backends lint serve bench bench-peers sample clean
 
 run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
 
 test: $(STAMP) ## the whole test suite
 	$(BIN)/python -m pytest
+
+test-long: $(STAMP) ## further cases that make test leaves out
+	$(BIN)/python -m pytest -m long
 
 test-backends: $(OTHER)/.installed ## networks, training and bundles under JAX and PyTorch
 	for backend in jax torch; do \

@@ -193,6 +193,7 @@ def test_two_runs_do_not_tune_one_study_at_once(again):
         tune(spec=spec, as_of=AS_OF)
 
 
+@pytest.mark.long
 def test_a_setting_whose_process_always_dies_is_one_failed_trial(
     meters_file, data_root, monkeypatch
 ):

@@ -75,10 +75,10 @@ def counted(monkeypatch):
     "knobs",
     [
         {},
-        {"return_sequences": True},
-        {"return_state": True},
+        pytest.param({"return_sequences": True}, marks=pytest.mark.long),
+        pytest.param({"return_state": True}, marks=pytest.mark.long),
         {"return_sequences": True, "return_state": True, "go_backwards": True},
-        {"go_backwards": True, "use_bias": False},
+        pytest.param({"go_backwards": True, "use_bias": False}, marks=pytest.mark.long),
     ],
     ids=str,
 )
