@@ -177,6 +177,7 @@ def test_a_training_that_overruns_its_deadline_still_leaves_a_forecast(meters_fi
     assert night.tone == "warn"
 
 
+@pytest.mark.long
 def test_the_future_does_not_change_the_forecast(tmp_path, monkeypatch):
     bytes_of = []
     for name, factor in (("as it came", 1.0), ("another future", -50.0)):

@@ -29,7 +29,7 @@ def start(tmp_path: Path, meters_file: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("step", ["window", "train"])
+@pytest.mark.parametrize("step", [pytest.param("window", marks=pytest.mark.long), "train"])
 def test_a_run_killed_after_a_step_resumes_after_it(tmp_path, meters_file, step):
     killed = start(tmp_path, meters_file)
     seen = []

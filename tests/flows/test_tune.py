@@ -118,6 +118,7 @@ def read_fingerprint(root):
     return fingerprint_table(table)
 
 
+@pytest.mark.long
 def test_a_killed_tuning_goes_on_with_what_it_had_begun(tuned, again):
     spec, root = again
     more = spec.model_copy(update={"tune": spec.tune.model_copy(update={"trials": 4})})
@@ -160,6 +161,7 @@ def test_a_tuning_without_a_finished_trial_says_why(meters_file):
         tune(spec=spec, as_of=AS_OF)
 
 
+@pytest.mark.long
 def test_a_trial_worse_than_the_others_is_ended(again):
     spec, root = again
     sections = {"tune": spec.tune.model_copy(update={"trials": 3, "seed": 7})}

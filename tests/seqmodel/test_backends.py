@@ -28,6 +28,7 @@ def fit(spec, seed=0):
     return fit_model(cut_windows(make_panel(make_table()), spec), spec, ignore_progress)
 
 
+@pytest.mark.long  # here; make test-backends runs it
 def test_training_lowers_the_loss_and_the_same_seed_gives_the_same_losses():
     spec = make_spec(train={"epochs": 3, "batch_size": 64, "learning_rate": 0.01})
     first, second, other = fit(spec), fit(spec), fit(spec, seed=1)

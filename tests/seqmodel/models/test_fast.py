@@ -165,6 +165,7 @@ def train(model):
     return [float(model.train_on_batch(make_inputs(), targets)) for _ in range(4)]
 
 
+@pytest.mark.long
 @KINDS
 def test_stacked_and_bidirectional_training_follows_keras(pair, counted):
     ours, theirs = (train(make_model(cls)) for cls in pair)
