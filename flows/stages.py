@@ -127,7 +127,7 @@ def publish(course: Course, spec: PipelineSpec) -> None:
     won = course.decision.serves if course.decision else None
     course.serving = elect(course.run.as_of, spec, prefer=won)
     if course.serving.model is None:
-        baseline = BASELINES[spec.backtest.baseline]
+        baseline = BASELINES[spec.baseline]
         course.notes.append(f"no model serves yet: the forecast is {baseline}'s")
     course.forecast = call(
         forecast, course.steps, judged=course.judged, serving=course.serving, spec=spec

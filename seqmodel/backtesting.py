@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from seqmodel.errors import DataError
 from seqmodel.forecasting import limit_forecast, predict_quantiles
 from seqmodel.grid import to_datetime
-from seqmodel.metrics import METRICS, Scored, absolute_error, measure_scale, score, summarise
 from seqmodel.models.naive import BASELINES
 from seqmodel.panel import Panel
+from seqmodel.scoring import Prediction, Scoring, choose_scoring
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import draw_split, split_steps
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef, TableRef
@@ -22,8 +21,6 @@ from seqmodel.windowing import load_panel
 from seqmodel.windows import Windows, index_cutoffs
 
 Floats = NDArray[np.float64]
-#: Steps of history shown before a forecast, in horizons.
-SHOWN_HORIZONS = 4
 
 
 def backtest_models(
@@ -33,7 +30,7 @@ def backtest_models(
     models: dict[str, ModelRef],
     spec: PipelineSpec,
 ) -> BacktestRef:
-    """Score stored models and the seasonal naive, and write `backtest.json`.
+    """Score stored models and the baseline, and write `backtest.json`.
 
     Args:
         store: the data root.
@@ -54,21 +51,16 @@ def backtest_models(
         split.cutoffs,
         spec.window.least_rows,
     )
-    actual = take_actuals(panel, index, spec)
-    if not np.isfinite(actual).any():
+    scoring = choose_scoring(spec, panel, index, split)
+    if not scoring.observed:
         raise DataError(
             "found no observed target in the backtest, needed some to score; lower backtest.cutoffs"
             " or bring newer data"
         )
-    scale = _scale(panel, split.holdout, spec.source.season)[index.series]
-    forecasts = _predict_all(store, panel, index, split.cutoffs, models, spec)
-    scored = {
-        name: Scored(actual, limit_forecast(quantiles, spec.forecast), spec.output.levels, scale)
-        for name, quantiles in forecasts.items()
-    }
-    scores = {name: score(s) for name, s in scored.items()}
+    said = _predict_all(store, panel, index, split.cutoffs, models, spec)
+    scores = {name: scoring.measure(one) for name, one in said.items()}
     moments = [to_datetime(int(m)) for m in panel.grid.moment(split.cutoffs)]
-    by_series = {name: _score_series(panel, index, s) for name, s in scored.items()}
+    by_series = {name: _score_series(panel, index, scoring, one) for name, one in said.items()}
     key = f"{run.key}/backtest.json"
     store.write_json(
         key,
@@ -78,16 +70,25 @@ def backtest_models(
             "windows": len(index),
             "timeline": draw_split(split, _shower(panel)),
             "season_length": spec.source.season,
-            "baseline": spec.backtest.baseline,
+            "baseline": spec.baseline,
+            "metrics": {"main": scoring.main, "by_step": scoring.by_step},
             "versions": {name: model.version for name, model in models.items()},
             "scores": _plain(scores),
-            "by_step": {name: _score_steps(s) for name, s in scored.items()},
-            "by_cutoff": {name: _score_cutoffs(panel, index, s) for name, s in scored.items()},
+            "by_step": {name: _list(scoring.measure_steps(one)) for name, one in said.items()},
+            "by_cutoff": {
+                name: _score_cutoffs(panel, index, scoring, one) for name, one in said.items()
+            },
             "by_series": by_series,
-            "fans": _pick_fans(panel, index, scored, by_series["challenger"], spec),
+            **scoring.describe(said, by_series["challenger"]),
         },
     )
-    return BacktestRef(key=key, windows=len(index), cutoffs=tuple(moments), scores=_plain(scores))
+    return BacktestRef(
+        key=key,
+        windows=len(index),
+        cutoffs=tuple(moments),
+        scores=_plain(scores),
+        metric=scoring.main,
+    )
 
 
 def _shower(panel: Panel) -> Callable[[int], str]:
@@ -97,13 +98,6 @@ def _shower(panel: Panel) -> Callable[[int], str]:
     )
 
 
-def take_actuals(panel: Panel, index: Windows, spec: PipelineSpec) -> Floats:
-    """Return the observed targets of N windows, N x H, NaN where missing."""
-    rows = index.starts[:, None] + spec.window.lookback + np.arange(spec.window.horizon)
-    actual: Floats = panel.values["target"][rows]
-    return actual
-
-
 def _predict_all(
     store: Store,
     panel: Panel,
@@ -111,11 +105,11 @@ def _predict_all(
     cutoffs: NDArray[np.int64],
     models: dict[str, ModelRef],
     spec: PipelineSpec,
-) -> dict[str, Floats]:
+) -> dict[str, Prediction]:
     found: dict[str, Floats] = {}
     for name, model in models.items():
         _, found[name] = predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)
-    found["baseline"] = BASELINES[spec.backtest.baseline](
+    found["baseline"] = BASELINES[spec.baseline](
         panel,
         index,
         spec.window.lookback,
@@ -124,95 +118,41 @@ def _predict_all(
         spec.output.levels,
         int(cutoffs[0]),
     )
-    return found
-
-
-def _scale(panel: Panel, until: int, season: int) -> Floats:
-    ends = panel.offsets[:-1] + np.maximum(until + 1 - panel.first, 0)
-    return measure_scale(panel.values["target"], panel.offsets, season, ends)
-
-
-def _score_steps(scored: Scored) -> list[float | None]:
-    error = absolute_error(scored)
-    return [_finite(summarise("mae", error[:, step], scored)) for step in range(error.shape[1])]
-
-
-def _score_series(panel: Panel, index: Windows, scored: Scored) -> dict[str, float | None]:
-    error = METRICS["mase"](scored)
+    names = tuple(f"{level:g}" for level in spec.output.levels)
     return {
-        panel.ids[s]: _finite(summarise("mase", error[index.series == s], scored))
-        for s in np.unique(index.series)
+        name: Prediction(limit_forecast(values, spec.forecast), names)
+        for name, values in found.items()
     }
 
 
-def _score_cutoffs(panel: Panel, index: Windows, scored: Scored) -> dict[str, float | None]:
-    error = METRICS["mase"](scored)
+def _score_series(
+    panel: Panel, index: Windows, scoring: Scoring, said: Prediction
+) -> dict[str, float | None]:
+    parts = scoring.contribute(said)
+    return {panel.ids[s]: _mean(parts[index.series == s]) for s in np.unique(index.series)}
+
+
+def _score_cutoffs(
+    panel: Panel, index: Windows, scoring: Scoring, said: Prediction
+) -> dict[str, float | None]:
+    parts = scoring.contribute(said)
     numbers = index.starts - (panel.offsets[:-1] - panel.first)[index.series]
     found = {}
     for number in np.unique(numbers):
-        cutoff = number - numbers.max() + panel.cutoff - error.shape[1]
+        cutoff = number - numbers.max() + panel.cutoff - parts.shape[1]
         moment = to_datetime(int(panel.grid.moment(np.array([cutoff]))[0]))
-        found[moment.isoformat()] = _finite(summarise("mase", error[numbers == number], scored))
+        found[moment.isoformat()] = _mean(parts[numbers == number])
     return found
 
 
-def _pick_fans(
-    panel: Panel,
-    index: Windows,
-    scored: dict[str, Scored],
-    ranking: dict[str, float | None],
-    spec: PipelineSpec,
-) -> list[dict[str, Any]]:
-    """Show the best, the median and the worst series at the last cutoff."""
-    ranked = sorted((v, k) for k, v in ranking.items() if v is not None)
-    if not ranked:
-        return []
-    chosen = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
-    fans = []
-    for label, place in chosen.items():
-        value, series_id = ranked[place]
-        window = int(np.flatnonzero(index.series == panel.ids.index(series_id))[-1])
-        fans.append(
-            {
-                "series_id": series_id,
-                "label": label,
-                "score": value,
-                **draw_history(panel, index, window, spec),
-                "quantiles": {
-                    f"{level:g}": scored["challenger"].quantiles[window, :, q].tolist()
-                    for q, level in enumerate(spec.output.levels)
-                },
-                "actual": _nullable(scored["challenger"].actual[window]),
-                "baseline": _nullable(scored["baseline"].point[window]),
-            }
-        )
-    return fans
+def _mean(parts: Floats) -> float | None:
+    """Return the mean of what was observed; None where nothing was."""
+    seen = parts[np.isfinite(parts)]
+    return float(seen.mean()) if seen.size else None
 
 
-def draw_history(panel: Panel, index: Windows, window: int, spec: PipelineSpec) -> dict[str, Any]:
-    """Return the last steps before a window's cutoff, and the moments of its horizon."""
-    lookback, horizon = spec.window.lookback, spec.window.horizon
-    cut = int(index.starts[window]) + lookback
-    series = int(index.series[window])
-    begin = max(
-        int(index.starts[window]), int(panel.offsets[series]), cut - SHOWN_HORIZONS * horizon
-    )
-    number = int(panel.first[series] + begin - panel.offsets[series])
-    moments = panel.grid.moment(number + np.arange(cut - begin + horizon))
-    shown = [to_datetime(int(m)).isoformat() for m in moments]
-    return {
-        "history_at": shown[: cut - begin],
-        "history": _nullable(panel.values["target"][begin:cut]),
-        "forecast_at": shown[cut - begin :],
-    }
-
-
-def _nullable(values: Floats) -> list[float | None]:
-    return [_finite(float(v)) for v in values]
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _list(values: list[float]) -> list[float | None]:
+    return [value if np.isfinite(value) else None for value in values]
 
 
 def _plain(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:

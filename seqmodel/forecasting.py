@@ -138,7 +138,7 @@ def forecast_table(
     if model is None:
         lookback = spec.window.lookback
         windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
-        quantiles = BASELINES[spec.backtest.baseline](
+        quantiles = BASELINES[spec.baseline](
             panel,
             windows,
             lookback,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import final
 
+from seqmodel.scoring.protocol import HIGHER, is_better
 from seqmodel.specs import PromotionSpec
 from seqmodel.store.champion import Champion, read_champion, swap_champion
 from seqmodel.store.refs import BacktestRef, DecisionRef, ModelRef, RunRef
@@ -23,39 +24,43 @@ class Decision:
     reason: str
 
 
-def decide(scores: Scores, spec: PromotionSpec) -> Decision:
+def decide(scores: Scores, spec: PromotionSpec, default: str = "mase") -> Decision:
     """Compare the candidates' scores on the same windows.
 
     Args:
         scores: `challenger`, `baseline` and, if one serves, `champion` -> metric -> score.
         spec: metric and margin.
+        default: metric where the spec names none.
     """
-    metric = spec.metric
+    metric = spec.metric or default
+    # A candidate without a score forecasts what is not a number: anything is better.
+    worst = -math.inf if metric in HIGHER else math.inf
     mine = scores["challenger"].get(metric, math.nan)
-    base = scores["baseline"].get(metric, math.inf)
+    base = scores["baseline"].get(metric, worst)
+    side = "above" if metric in HIGHER else "below"
     if not math.isfinite(mine):
         reason = f"kept: the challenger has no {metric} on the backtest"
         return Decision(promoted=False, reason=reason)
-    if not mine < base:
+    if not is_better(metric, mine, base):
         reason = (
-            f"kept: the challenger's {metric} {mine:.3f} is not below the baseline's {base:.3f}"
+            f"kept: the challenger's {metric} {mine:.3f} is not {side} the baseline's {base:.3f}"
         )
         return Decision(promoted=False, reason=reason)
     if "champion" not in scores:
         reason = f"promoted: the first model, {metric} {mine:.3f} against the baseline's {base:.3f}"
         return Decision(promoted=True, reason=reason)
-    # A champion that cannot be scored any more forecasts what is not a number: anything is better.
-    best = scores["champion"].get(metric, math.inf)
-    needed = best * (1 - spec.margin)
-    if mine < needed:
+    best = scores["champion"].get(metric, worst)
+    needed = best * (1 + spec.margin if metric in HIGHER else 1 - spec.margin)
+    if is_better(metric, mine, needed):
         reason = (
             f"promoted: {metric} {mine:.3f} against the champion's {best:.3f} and the baseline's"
             f" {base:.3f}"
         )
         return Decision(promoted=True, reason=reason)
+    word = "and" if metric in HIGHER else "less"
     reason = (
-        f"kept: the challenger's {metric} {mine:.3f} is not below {needed:.3f} (the champion's"
-        f" {best:.3f} less a margin of {spec.margin:.1%})"
+        f"kept: the challenger's {metric} {mine:.3f} is not {side} {needed:.3f} (the champion's"
+        f" {best:.3f} {word} a margin of {spec.margin:.1%})"
     )
     return Decision(promoted=False, reason=reason)
 
@@ -68,7 +73,7 @@ def promote_challenger(
     Raises:
         StoreError: if another run moved the pointer meanwhile.
     """
-    decision = decide(scores.scores, spec)
+    decision = decide(scores.scores, spec, scores.metric)
     pointer = read_champion(store, run.pipeline)
     newer = pointer is not None and pointer.promoted_at > run.as_of
     reason = decision.reason

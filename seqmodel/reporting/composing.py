@@ -83,7 +83,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         course: how far the run came.
         spec: the pipeline.
     """
-    verdict, tone = _conclude(course, BASELINES[spec.backtest.baseline])
+    verdict, tone = _conclude(course, BASELINES[spec.baseline])
     table = course.judged.table if course.judged else course.table
     known = store.path(f"{course.run.key}/quality.json")
     quality = course.judged.verdict if course.judged else None

@@ -25,9 +25,10 @@ class BacktestSpec(Spec):
         ge=0,
         description="left out between the targets of training, holdout and backtest (steps)",
     )
-    baseline: Literal["seasonal_naive", "drift"] = Field(
-        "seasonal_naive",
-        description="what a model must beat, and what forecasts while no model serves",
+    baseline: Literal["seasonal_naive", "drift"] | None = Field(
+        None,
+        description="what a model must beat, and what forecasts while no model serves; by default"
+        " the seasonal naive",
     )
     ablation: dict[str, Columns] = Field(
         {},
@@ -42,8 +43,8 @@ class BacktestSpec(Spec):
 class PromotionSpec(Spec):
     """When the challenger replaces the champion."""
 
-    metric: Literal["mase", "mae", "rmse", "wql"] = Field(
-        "mase", description="score compared, lower is better"
+    metric: Literal["mase", "mae", "rmse", "wql"] | None = Field(
+        None, description="score compared; by default mase"
     )
     margin: float = Field(
         0.0, ge=0, lt=1, description="share by which the challenger must be better"
@@ -90,6 +91,11 @@ class PipelineSpec(Spec):
     promotion: PromotionSpec = PromotionSpec()
     forecast: ForecastSpec = ForecastSpec()
     tune: TuneSpec = TuneSpec()
+
+    @property
+    def baseline(self) -> str:
+        """What a model must beat."""
+        return self.backtest.baseline or "seasonal_naive"
 
     @model_validator(mode="after")
     def _check_units(self) -> Self:

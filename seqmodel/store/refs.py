@@ -230,12 +230,14 @@ class BacktestRef(Ref):
         windows: windows scored per candidate.
         cutoffs: the cutoffs.
         scores: candidate (`challenger`, `champion`, `baseline`) -> metric -> score.
+        metric: by which the gate decides where `promotion.metric` names none.
     """
 
     key: str
     windows: int
     cutoffs: tuple[datetime, ...]
     scores: dict[str, dict[str, float]]
+    metric: str = "mase"
 
     def needs(self) -> tuple[str, ...]:
         """See `Ref.needs`."""

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from seqmodel import backtesting, jobs
-from seqmodel.backtesting import backtest_models, take_actuals
+from seqmodel.backtesting import backtest_models
 from seqmodel.errors import DataError
 from seqmodel.metrics import METRICS
+from seqmodel.scoring.real import take_actuals
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel, make_windows

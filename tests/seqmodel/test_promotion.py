@@ -45,6 +45,23 @@ def test_the_gate(rows, margin, promoted, says):
     assert says in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("rows", "margin", "promoted", "says"),
+    [
+        (scores(0.8, 0.7, metric="accuracy"), 0, True, "0.800 against the baseline's 0.700"),
+        (scores(0.7, 0.7, metric="accuracy"), 0, False, "not above the baseline's 0.700"),
+        (scores(0.8, 0.5, 0.7, metric="accuracy"), 0, True, "the champion's 0.700"),
+        (scores(0.7, 0.5, 0.7, metric="accuracy"), 0, False, "not above 0.700"),
+        (scores(0.75, 0.5, 0.7, metric="accuracy"), 0.1, False, "not above 0.770"),
+        (scores(0.8, None, metric="accuracy"), 0, True, "first model"),
+    ],
+)
+def test_of_some_metrics_more_is_better(rows, margin, promoted, says):
+    decision = decide(rows, PromotionSpec(margin=margin), "accuracy")
+    assert decision.promoted is promoted
+    assert says in decision.reason
+
+
 def test_a_champion_that_cannot_be_scored_any_more_gives_way():
     rows = {**scores(0.8), "champion": {}}
     assert decide(rows, PromotionSpec()).promoted
