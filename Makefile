@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Another environment, without TensorFlow, for the other backends of Keras.
 OTHER := .venv-backends
 BACKENDS := jax==0.10.2 torch==2.13.0
+# Processes that share the tests; each needs about 3 GB.
+WORKERS ?= 2
 # What the environment was made from: a change of either file makes it anew.
 STAMP := $(VENV)/.installed
 
@@ -21,10 +23,10 @@ run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
 
 test: $(STAMP) ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-long: $(STAMP) ## further cases that make test leaves out
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m long
 
 test-backends: $(OTHER)/.installed ## networks, training and bundles under JAX and PyTorch
 	for backend in jax torch; do \
