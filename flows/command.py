@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_type_hints
 
 import yaml
 from prefect import Flow
@@ -87,7 +89,8 @@ class DeploymentSource(PydanticBaseSettingsSource):
         values = dict(parameters.get("spec") or {})
         if parameters.get("as_of") is not None:
             values["as-of"] = parameters["as_of"]
-        return values
+        own = self.settings_cls.model_fields.keys() & parameters.keys() - {"spec", "as_of"}
+        return {**values, **{name: parameters[name] for name in own}}
 
 
 def read_parameters(path: Path, deployment: str) -> dict[str, Any]:
@@ -115,8 +118,24 @@ def read_parameters(path: Path, deployment: str) -> dict[str, Any]:
     return dict(found[deployment].get("parameters") or {})
 
 
-def parse_flags(flags: list[str]) -> tuple[PipelineSpec, CommandSettings]:
+def list_parameters(flow: Flow[Any, ReportRef]) -> dict[str, Any]:
+    """Return what a flow takes beside spec and as_of: name -> type and field."""
+    hints, said = get_type_hints(flow.fn), flow.parameters.properties
+    return {
+        name: (hints[name], Field(one.default, description=said[name].get("description")))
+        for name, one in signature(flow.fn).parameters.items()
+        if name not in {"spec", "as_of"}
+    }
+
+
+def parse_flags(
+    flags: list[str], own: Mapping[str, Any] | None = None
+) -> tuple[PipelineSpec, CommandSettings]:
     """Read the command line.
+
+    Args:
+        flags: the words of the command line.
+        own: further parameters of the flow, from `list_parameters`.
 
     Raises:
         SpecError: if a flag is unknown, or a value does not fit; one sentence with its path.
@@ -124,7 +143,7 @@ def parse_flags(flags: list[str]) -> tuple[PipelineSpec, CommandSettings]:
     fields: Any = {
         name: (field.annotation, field) for name, field in PipelineSpec.model_fields.items()
     }
-    settings = create_model("Settings", __base__=CommandSettings, **fields)
+    settings = create_model("Settings", __base__=CommandSettings, **fields, **(own or {}))
     try:
         source = CliSettingsSource[Any](settings, cli_parse_args=flags, cli_exit_on_error=False)
         found = settings(**source())
@@ -156,11 +175,13 @@ def describe_invalid(error: ValidationError) -> str:
 def run_command(flow: Flow[Any, ReportRef]) -> None:
     """Run one flow as a command, print its summary, and exit with its code."""
     try:
-        spec, settings = parse_flags(sys.argv[1:])
+        own = list_parameters(flow)
+        spec, settings = parse_flags(sys.argv[1:], own)
         if settings.data_root is not None:
             os.environ[ROOT_VARIABLE] = str(settings.data_root)
         _quieten()
-        ref = flow(spec=spec, as_of=settings.as_of)
+        further = {name: getattr(settings, name) for name in own}
+        ref = flow(spec=spec, as_of=settings.as_of, **further)
     except SeqmodelError as error:
         _say(f"seqmodel: {error}")
         sys.exit(error.exit_code)

@@ -26,6 +26,7 @@ from tasks.ingest import ingest
 from tasks.look import look
 from tasks.promote import promote
 from tasks.report import report
+from tasks.roll_back import roll_back
 from tasks.train import train
 from tasks.try_out import try_out
 from tasks.validate import validate
@@ -132,6 +133,11 @@ def publish(course: Course, spec: PipelineSpec) -> None:
     course.forecast = call(
         forecast, course.steps, judged=course.judged, serving=course.serving, spec=spec
     )
+
+
+def move_back(course: Course, spec: PipelineSpec, to: str, reason: str) -> None:
+    """Point to an older version."""
+    course.moved = roll_back(course.run, spec, to, reason)
 
 
 def conclude(course: Course, spec: PipelineSpec) -> ReportRef:

@@ -18,6 +18,7 @@ from seqmodel.panel import Panel
 from seqmodel.predicting import predict_windows
 from seqmodel.specs import ForecastSpec, PipelineSpec
 from seqmodel.store.bundles import MODEL, read_manifest, read_preprocessor, read_spec
+from seqmodel.store.champion import BASELINE
 from seqmodel.store.forecasts import forecast_key, publish_forecast
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
 from seqmodel.store.store import Store
@@ -25,7 +26,6 @@ from seqmodel.windowing import load_panel
 from seqmodel.windows import Windows, index_cutoffs
 
 Floats = NDArray[np.float64]
-BASELINE = "baseline"
 HEAD_ROWS = 5
 
 

@@ -178,6 +178,14 @@ class StoredWindows:
         """Return the reader of these rows."""
         return WindowReader(self.rows, self.fitted.cut(spec, in_target_unit=in_target_unit))
 
+    def newest_target(self, spec: PipelineSpec) -> int:
+        """Return the grid number of the last target of any training or holdout window."""
+        numbers = []
+        for index in (self.train, self.holdout):
+            last = index.starts + (index.counts - 1) * index.stride
+            numbers.append((last + (self.rows.first - self.rows.begins)[index.series]).max())
+        return int(max(numbers)) + spec.window.lookback + spec.window.horizon - 1
+
     def shapes(self, spec: PipelineSpec) -> InputShapes:
         """Return the sizes of a network's inputs."""
         fitted = self.fitted

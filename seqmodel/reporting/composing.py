@@ -52,6 +52,7 @@ class Course(BaseModel):
         decision: set once promoted or kept.
         forecast: set once published.
         tuning: set once tuned.
+        moved: set once rolled back.
         steps: what ran.
         notes: warnings, one sentence each.
         refusal: why the run stopped, if it did.
@@ -70,6 +71,7 @@ class Course(BaseModel):
     decision: DecisionRef | None = None
     forecast: ForecastRef | None = None
     tuning: TuningRef | None = None
+    moved: DecisionRef | None = None
     steps: list[StepRecord] = []
     notes: list[str] = []
     refusal: str | None = None
@@ -120,6 +122,8 @@ def _conclude(course: Course, baseline: str) -> tuple[str, Literal["good", "warn
     if course.decision and course.scores:
         word = "Promoted" if course.decision.promoted else "Kept"
         parts.append(f"{word}: {course.decision.reason.split(': ', 1)[-1]}")
+    if course.moved:
+        parts.append(course.moved.reason[0].upper() + course.moved.reason[1:])
     if course.forecast:
         f = course.forecast
         by = f.model_version if f.model_version != "baseline" else baseline

@@ -7,7 +7,9 @@ form in the Prefect UI.
 
 from seqmodel.specs.base import Columns, Spec
 from seqmodel.specs.model import ModelSpec, OutputSpec
-from seqmodel.specs.pipeline import BacktestSpec, ForecastSpec, PipelineSpec, PromotionSpec
+from seqmodel.specs.monitor import MonitorSpec
+from seqmodel.specs.pipeline import BacktestSpec, ForecastSpec, PipelineSpec
+from seqmodel.specs.promotion import PromotionSpec, RegistrySpec
 from seqmodel.specs.source import GridSpec, QualitySpec, RuleSpec, SourceSpec
 from seqmodel.specs.train import TrainSpec
 from seqmodel.specs.tune import RangeSpec, TuneSpec
@@ -20,11 +22,13 @@ __all__ = [
     "ForecastSpec",
     "GridSpec",
     "ModelSpec",
+    "MonitorSpec",
     "OutputSpec",
     "PipelineSpec",
     "PromotionSpec",
     "QualitySpec",
     "RangeSpec",
+    "RegistrySpec",
     "RollingSpec",
     "RuleSpec",
     "Scale",

@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from seqmodel.specs.base import Columns, Spec, check_order
 from seqmodel.specs.model import ModelSpec, OutputSpec
+from seqmodel.specs.monitor import MonitorSpec
+from seqmodel.specs.promotion import PromotionSpec, RegistrySpec
 from seqmodel.specs.source import GridSpec, QualitySpec, SourceSpec
 from seqmodel.specs.train import TrainSpec
 from seqmodel.specs.tune import FIXED, TUNABLE, RangeSpec, TuneSpec
@@ -37,17 +39,6 @@ class BacktestSpec(Spec):
     )
     deadline: float = Field(
         3600, gt=0, description="time after which the backtest's process is ended (seconds)"
-    )
-
-
-class PromotionSpec(Spec):
-    """When the challenger replaces the champion."""
-
-    metric: Literal["mase", "mae", "rmse", "wql"] | None = Field(
-        None, description="score compared; by default mase"
-    )
-    margin: float = Field(
-        0.0, ge=0, lt=1, description="share by which the challenger must be better"
     )
 
 
@@ -89,7 +80,9 @@ class PipelineSpec(Spec):
     train: TrainSpec = TrainSpec()
     backtest: BacktestSpec = BacktestSpec()
     promotion: PromotionSpec = PromotionSpec()
+    registry: RegistrySpec = RegistrySpec()
     forecast: ForecastSpec = ForecastSpec()
+    monitor: MonitorSpec = MonitorSpec()
     tune: TuneSpec = TuneSpec()
 
     @property
@@ -104,6 +97,16 @@ class PipelineSpec(Spec):
             raise ValueError(
                 f"found {other[0]!r} in features.in_target_unit, needed columns of source.known;"
                 " declare it there or take it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_groups(self) -> Self:
+        group = self.promotion.group_by
+        if group is not None and group not in self.source.static:
+            raise ValueError(
+                f"found promotion.group_by {group!r}, needed a column of source.static; declare it"
+                " there or leave it out"
             )
         return self
 

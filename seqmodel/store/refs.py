@@ -185,6 +185,8 @@ class ModelRef(Ref):
         holdout: loss on the holdout at that epoch.
         history: (loss, holdout loss) an epoch.
         begun: from scratch or from which version, and why.
+        trained_until: timestamp of the newest target that it, or a version it went on from, was
+            fitted or stopped on; None where the bundle does not say.
     """
 
     key: str
@@ -200,6 +202,12 @@ class ModelRef(Ref):
     holdout: float
     history: tuple[tuple[float, float], ...] = ()
     begun: str = ""
+    trained_until: datetime | None = None
+
+    @property
+    def seen_until(self) -> datetime:
+        """Moment after which it has seen no target: what is later is fresh to it."""
+        return self.trained_until or self.as_of
 
     def needs(self) -> tuple[str, ...]:
         """See `Ref.needs`."""

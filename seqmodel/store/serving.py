@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from seqmodel.errors import StoreError
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import FORMAT, read_manifest, read_model
-from seqmodel.store.champion import read_champion
+from seqmodel.store.champion import BASELINE, list_rejected, read_champion
 from seqmodel.store.refs import ServingRef
 from seqmodel.store.store import Store
 
@@ -25,7 +25,8 @@ def elect_version(
     """Find the version to forecast with, or to compare a challenger with.
 
     A version of a later night is passed over: it has seen what was the future at `as_of`. So is a
-    damaged one, and one that was made for another horizon, other quantiles or other columns.
+    damaged one, one that was rolled back, and one that was made for another horizon, other
+    quantiles or other columns.
 
     Args:
         store: the data root.
@@ -42,7 +43,14 @@ def elect_version(
         # A forecast never depends on a file that the baseline can do without.
         notes.append(f"the champion pointer is damaged: {error}")
     chain = [prefer, *((pointer.version, pointer.previous) if pointer else ())]
+    rejected = list_rejected(store, spec.name)
     for version in dict.fromkeys(v for v in chain if v and v != instead_of):
+        if version == BASELINE:
+            notes.append(f"the baseline serves: {pointer.reason if pointer else version}")
+            break
+        if version in rejected:
+            notes.append(f"version {version} is passed over: it was rolled back")
+            continue
         try:
             model = read_model(store, spec.name, version)
             obstacle = _find_obstacle(store, model.key, spec)

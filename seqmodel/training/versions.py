@@ -6,6 +6,9 @@ import platform
 from datetime import datetime
 from importlib.metadata import version as installed
 
+import numpy as np
+
+from seqmodel.grid import Grid, to_datetime
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import model_key, read_model, write_bundle
 from seqmodel.store.checkpoints import checkpoint_key
@@ -17,7 +20,7 @@ from seqmodel.store.tensorboard import EventLog
 from seqmodel.training.fitting import Plan, Progress, fit_model
 from seqmodel.training.keeping import Keeper
 from seqmodel.training.warm_starting import choose_start
-from seqmodel.windowing import load_windows
+from seqmodel.windowing import StoredWindows, load_windows
 
 #: Sections of the spec that make a network what it is, beside its windows.
 KNOBS = {"window", "model", "output", "train"}
@@ -77,6 +80,7 @@ def train_model(
         "holdout": best,
         "history": fitted.history,
         "begun": start.why,
+        "trained_until": _find_end(stored, spec, parent if start.parent else None).isoformat(),
     }
     manifest = {
         **figures,
@@ -95,3 +99,10 @@ def train_model(
     write_bundle(store, key, fitted.model, stored.fitted.to_json(), manifest)
     keeper.forget()
     return read_model(store, spec.name, version)
+
+
+def _find_end(stored: StoredWindows, spec: PipelineSpec, parent: ModelRef | None) -> datetime:
+    """Return the newest target that the network, or what it went on from, has learned from."""
+    number = np.array([stored.newest_target(spec)])
+    end = to_datetime(int(Grid(spec.source.freq).moment(number)[0]))
+    return end if parent is None else max(end, parent.seen_until)
