@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from seqmodel.errors import SpecError
 from seqmodel.models.protocol import InputShapes
@@ -44,7 +44,9 @@ def build_attention(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) ->
     inputs = choose_inputs(spec, shapes, output)
     window = cut_window(spec, shapes, output, inputs)
     tokens = Positions(window.tokens.shape[1])(window.tokens)
-    hidden = layers.Concatenate(axis=1)([tokens, window.queries])
+    # As many queries as windows, also where all windows have the same ones.
+    queries = window.queries + ops.zeros_like(tokens[:, :1])
+    hidden = layers.Concatenate(axis=1)([tokens, queries])
     for _ in spec.widths:
         hidden = _attend(hidden, spec)
     future = layers.LayerNormalization()(hidden[:, tokens.shape[1] :])

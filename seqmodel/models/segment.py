@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from seqmodel.models.cells import make_recurrent
 from seqmodel.models.protocol import InputShapes
 from seqmodel.models.reading import choose_inputs
 from seqmodel.models.segments import Segments, cut_window, join_segments
+from seqmodel.models.stepping_ahead import StepAhead
 from seqmodel.specs import ModelSpec, OutputSpec
 
 
@@ -44,17 +44,11 @@ def build_segment(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) -> A
 
 def _step_into_the_horizon(spec: ModelSpec, window: Segments) -> Any:
     """Return N x (H / w) x d hidden vectors of the future segments."""
-    count = window.queries.shape[1]
-    past = window.tokens
-    # Each future segment is a sequence of its own, of length 1.
-    future = ops.reshape(window.queries, (-1, 1, window.queries.shape[2]))
+    past, future = window.tokens, window.queries
     for layer, units in enumerate(spec.widths):
         if layer:
             past = layers.Dropout(spec.dropout)(past)
             future = layers.Dropout(spec.dropout)(future)
         deeper = layer + 1 < len(spec.widths)
-        recurrent = make_recurrent(spec.cell, units, return_sequences=deeper, return_state=True)
-        past, *states = recurrent(past)
-        repeated = [ops.repeat(state, count, axis=0) for state in states]
-        future = recurrent(future, initial_state=repeated)[0]
-    return ops.reshape(future, (-1, count, spec.widths[-1]))
+        past, future = StepAhead(spec.cell, units, deeper=deeper)(past, future)
+    return future

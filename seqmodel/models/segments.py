@@ -39,7 +39,8 @@ class Segments:
     Attributes:
         width: w, steps of a segment.
         tokens: N x (L / w) x d, segments of the lookback.
-        queries: N x (H / w) x d, what is known about the segments of the horizon.
+        queries: N x (H / w) x d, what is known about the segments of the horizon; 1 instead of N
+            where all windows know the same.
         base: N x H x 1 to add to the forecast, or None.
         spread: N x 1 x 1 to multiply it by, or None.
         step: N x H x 1 from the base to the season a cycle ago, or None.
@@ -191,10 +192,14 @@ def _make_queries(
     shapes: InputShapes,
     width: int,
 ) -> Any:
-    """Return N x (H / w) x d: place, series and what is known of each segment of the horizon."""
+    """Return N x (H / w) x d: place, series and what is known of each segment of the horizon.
+
+    Where nothing is known, 1 x (H / w) x d.
+    """
     count, units = -(-shapes.horizon // width), tokens.shape[-1]
-    # Zeros where nothing is known: the places alone tell the segments apart then.
-    queries = ops.zeros_like(tokens[:, :1])
+    # Zeros where nothing is known: the places alone tell the segments apart then, the same ones in
+    # all windows.
+    queries = ops.zeros_like(tokens[:1, :1])
     if hints:
         rows = _join(hints)
         rows = layers.ZeroPadding1D((0, count * width - shapes.horizon))(rows)
