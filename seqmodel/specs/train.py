@@ -42,6 +42,18 @@ class TrainSpec(Spec):
     clip_norm: float = Field(
         1.0, gt=0, description="largest norm of a weight's gradient, longer ones are cut to it"
     )
+    average: int = Field(
+        1,
+        ge=1,
+        le=1_000_000,
+        description="weights judged and stored are a moving mean over about this many of the newest"
+        " training steps, exponentially weighed; 1 for the newest alone (steps)",
+    )
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="weights of the epoch with the best holdout loss, or, without an early stop,"
+        " those at the end of the schedule",
+    )
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32", description="precision of the layers; outputs and weights stay float32"
     )

@@ -181,8 +181,10 @@ class _Loop:
         return 0.0
 
     def _over(self) -> bool:
+        if self.state.epoch > self.plan.epochs:
+            return True
         waited = self.state.epoch - 1 - self.state.best_epoch
-        return self.state.epoch > self.plan.epochs or waited >= self.spec.train.patience
+        return self.spec.train.keep == "best" and waited >= self.spec.train.patience
 
     def _variables(self) -> list[Any]:
         """Return everything that changes in training: dropout's seeds are among them."""
@@ -225,7 +227,17 @@ class _Loop:
         )
 
     def _judge_epoch(self) -> None:
-        state, held = self.state, self._measure()
+        from seqmodel.training.optimising import use_average
+
+        with use_average(self.model):
+            held = self._measure()
+            self._note_epoch(held)
+            if self.plan.watch:
+                self.plan.watch(self.model, self.state.epoch)
+        self.state.epoch, self.state.position, self.state.loss = self.state.epoch + 1, 0, 0.0
+
+    def _note_epoch(self, held: float) -> None:
+        state = self.state
         loss = state.loss / max(state.position, 1)
         log.info("epoch %d/%d loss %.5f holdout %.5f", state.epoch, self.plan.epochs, loss, held)
         if not np.isfinite(held):
@@ -236,11 +248,8 @@ class _Loop:
         state.history.append((loss, held))
         if self.events:
             self.events.write(state.epoch, {"loss": loss, "holdout": held})
-        if held < state.held:
+        if held < state.held or self.spec.train.keep == "last":
             state.held, state.best, state.best_epoch = held, self.model.get_weights(), state.epoch
-        if self.plan.watch:
-            self.plan.watch(self.model, state.epoch)
-        state.epoch, state.position, state.loss = state.epoch + 1, 0, 0.0
 
     def _keep(self, started: float) -> None:
         if self.keeper:

@@ -61,17 +61,37 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[mis
 
 
 def make_optimiser(train: TrainSpec, steps: int, *, epochs: int, peak: float) -> Any:
-    """Return Adam with the spec's schedule and clipping.
+    """Return Adam with the spec's schedule, clipping and mean of weights.
 
     Args:
-        train: schedule, warm_up and clip_norm count.
+        train: schedule, warm_up, clip_norm and average count.
         steps: training steps of an epoch (steps).
         epochs: at most (epochs).
         peak: the highest rate.
     """
     warm_up = round(train.warm_up * steps * epochs)
     rate = Rate(peak, train.schedule, steps, epochs, warm_up)
-    return keras.optimizers.Adam(rate, clipnorm=train.clip_norm)
+    averaged = {"use_ema": True, "ema_momentum": 1 - 1 / train.average}
+    return keras.optimizers.Adam(
+        rate, clipnorm=train.clip_norm, **(averaged if train.average > 1 else {})
+    )
+
+
+@contextmanager
+def use_average(model: Any) -> Iterator[None]:
+    """Give a compiled network the mean of its newest weights for a `with` block.
+
+    Nothing changes where its optimiser keeps no mean.
+    """
+    if not model.optimizer.use_ema:
+        yield
+        return
+    newest = model.get_weights()
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        model.set_weights(newest)
 
 
 @contextmanager

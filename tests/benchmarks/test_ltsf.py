@@ -49,6 +49,19 @@ def run_main(words, capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_xla():
+    """Compiling takes most of the time of a fit this small."""
+    import keras
+
+    compile_model = keras.Model.compile
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            keras.Model, "compile", lambda *a, **k: compile_model(*a, **{**k, "jit_compile": False})
+        )
+        yield
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """One run: the file, the folder of its output, and the lines it printed."""

@@ -60,6 +60,19 @@ def run_main(words, patch):
     return json.loads(printed[-1])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_xla():
+    """Compiling takes most of the time of a fit this small."""
+    import keras
+
+    compile_model = keras.Model.compile
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            keras.Model, "compile", lambda *a, **k: compile_model(*a, **{**k, "jit_compile": False})
+        )
+        yield
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("m4")
