@@ -12,13 +12,14 @@ from prefect.runtime import flow_run
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.reporting.composing import BASELINES, Course
-from seqmodel.specs import PipelineSpec
+from seqmodel.specs import PipelineSpec, list_members
 from seqmodel.store.refs import ModelRef, ReportRef
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
 from seqmodel.studying import hold_study
+from tasks.assemble import assemble
 from tasks.backtest import backtest
-from tasks.caching import call
+from tasks.caching import call, call_all
 from tasks.choose import choose
 from tasks.elect import elect
 from tasks.forecast import forecast
@@ -56,14 +57,35 @@ def fit(course: Course, spec: PipelineSpec) -> None:
 
 
 def _train(course: Course, spec: PipelineSpec, label: str = "") -> ModelRef:
-    steps, judged = course.steps, course.judged
-    cut = window.with_options(task_run_name=f"window{label}")
-    learn = train.with_options(task_run_name=f"train{label}")
-    windows = call(cut, steps, judged=judged, spec=spec)
-    as_of = course.run.as_of
+    steps, judged, as_of = course.steps, course.judged, course.run.as_of
     # The version of an earlier night: one of this very moment is what a re-run makes again.
     older = elect(as_of - MOMENT, spec).model if spec.train.warm_start else None
-    return call(learn, steps, as_of=as_of, judged=judged, windows=windows, spec=spec, parent=older)
+    whole = spec.model.kind == "ensemble"
+    jobs = []
+    for number, member in enumerate(list_members(spec), start=1):
+        if member.baseline:
+            continue
+        name = f" {member.name}{label}" if whole else label
+        cut = window.with_options(task_run_name=f"window{name}")
+        windows = call(cut, steps, judged=judged, spec=member.spec)
+        jobs.append(
+            (
+                train.with_options(task_run_name=f"train{name}"),
+                {
+                    "as_of": as_of,
+                    "judged": judged,
+                    "windows": windows,
+                    "spec": member.spec,
+                    "parent": older,
+                    "member": number if whole else None,
+                },
+            )
+        )
+    trained = call_all(jobs, steps, spec.model.at_once)
+    if not whole:
+        return trained[0]
+    join = assemble.with_options(task_run_name=f"assemble{label}")
+    return call(join, steps, as_of=as_of, judged=judged, members=tuple(trained), spec=spec)
 
 
 def ablate(course: Course, spec: PipelineSpec) -> dict[str, ModelRef]:

@@ -9,15 +9,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from seqmodel.covariates import demand_known
-from seqmodel.encoding import encode_panel
 from seqmodel.errors import StoreError
 from seqmodel.features import Preprocessor
-from seqmodel.gathering import WindowReader
-from seqmodel.models.naive import BASELINES
+from seqmodel.models.naive import BASELINES, Baseline
 from seqmodel.panel import Panel
-from seqmodel.predicting import predict_windows
+from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
 from seqmodel.specs import ForecastSpec, PipelineSpec
-from seqmodel.store.bundles import MODEL, read_manifest, read_preprocessor, read_spec
+from seqmodel.store.bundles import BASELINE as BASELINE_FILE
+from seqmodel.store.bundles import (
+    ENSEMBLE,
+    MODEL,
+    member_key,
+    read_manifest,
+    read_preprocessor,
+    read_spec,
+)
 from seqmodel.store.champion import BASELINE
 from seqmodel.store.forecasts import forecast_key, publish_forecast
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
@@ -46,6 +52,11 @@ def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]
 
     manifest = read_manifest(store, key)
     path = store.path(key) / MODEL
+    if MODEL not in manifest["files"]:
+        raise StoreError(
+            f"found an ensemble at {store.path(key)}, needed one network; name one of its members,"
+            f" such as {store.path(member_key(key, 1))}"
+        )
     spec = read_spec(store, key, manifest)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -60,10 +71,32 @@ def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]
     return model, Preprocessor.from_json(read_preprocessor(store, key)), spec
 
 
+def load_predictor(store: Store, key: str) -> Predictor:
+    """Load whatever a bundle holds, a network or an ensemble, after checking every byte of it.
+
+    Raises:
+        StoreError: if a file is missing, changed, or cannot be loaded safely.
+    """
+    manifest = read_manifest(store, key)
+    if ENSEMBLE not in manifest["files"]:
+        return Network(*load_model(store, key))
+    spec = read_spec(store, key, manifest)
+    said = store.read_json(f"{key}/{ENSEMBLE}")
+    members = [
+        Statistical(Baseline.from_json(store.read_json(f"{place}/{BASELINE_FILE}")), spec)
+        if kind == "baseline"
+        else Network(*load_model(store, place))
+        for position, kind in enumerate(said["kinds"], start=1)
+        for place in (member_key(key, position),)
+    ]
+    weights = said["weights"]
+    return Ensemble(spec, tuple(members), None if weights is None else tuple(weights))
+
+
 def predict_quantiles(
     store: Store, key: str, panel: Panel, cutoffs: NDArray[np.int64], least: int = 1
 ) -> tuple[Windows, Floats]:
-    """Forecast every series of a panel from every cutoff with a stored model.
+    """Forecast every series of a panel from every cutoff with a stored version.
 
     Args:
         store: the data root.
@@ -75,38 +108,7 @@ def predict_quantiles(
     Returns:
         The windows forecast, and N x H x Q in the target's unit.
     """
-    model, fitted, spec = load_model(store, key)
-    lookback = spec.window.lookback
-    windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
-    quantiles = _predict(model, fitted, spec, panel, windows, int(cutoffs[0]))
-    # The scale of a new series is that of its lookback, which is another at each cutoff.
-    new = np.flatnonzero(fitted.find(panel.ids) < 0)
-    for cutoff in cutoffs[1:] if len(new) else ():
-        few = panel.take(new)
-        chosen = index_cutoffs(few.first, few.offsets, lookback, np.array([cutoff]), least)
-        at = windows.starts + lookback - 1 - (panel.offsets[:-1] - panel.first)[windows.series]
-        places = np.flatnonzero((at == cutoff) & np.isin(windows.series, new))
-        quantiles[places] = _predict(model, fitted, spec, few, chosen, int(cutoff))
-    return windows, quantiles
-
-
-def _predict(
-    model: Any,
-    fitted: Preprocessor,
-    spec: PipelineSpec,
-    panel: Panel,
-    windows: Windows,
-    until: int,
-) -> Floats:
-    from seqmodel.models.outputs import choose_head
-
-    head = choose_head(spec.output)
-    rows = encode_panel(fitted, panel, until=until)
-    reader = WindowReader(rows, fitted.cut(spec, in_target_unit=head.unit == "target"))
-    quantiles = predict_windows(model, head, reader, windows, spec.train.batch_size)
-    if head.unit == "target":
-        return quantiles
-    return fitted.inverse(quantiles, fitted.align(panel, until)["target"], windows.series)
+    return load_predictor(store, key).predict(panel, cutoffs, least)
 
 
 def limit_forecast(quantiles: Floats, limits: ForecastSpec) -> Floats:
@@ -130,12 +132,11 @@ def forecast_table(
         model: the version that serves; None for the seasonal naive.
         spec: the pipeline.
     """
-    # The baseline measures its quantiles on the whole history, a network reads one lookback,
-    # each row of which may look back further.
-    panel = _load_newest(store, table, model, spec) if model else load_panel(store, table, spec)
-    levels, cutoffs = spec.output.levels, np.array([panel.cutoff])
-    least = spec.window.least_rows
+    levels, least = spec.output.levels, spec.window.least_rows
     if model is None:
+        # The baseline measures its quantiles on the whole history.
+        panel = load_panel(store, table, spec)
+        cutoffs = np.array([panel.cutoff])
         lookback = spec.window.lookback
         windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
         quantiles = BASELINES[spec.baseline](
@@ -148,8 +149,12 @@ def forecast_table(
             panel.cutoff,
         )
     else:
+        predictor = load_predictor(store, model.key)
+        # What the version itself looks back to counts, whatever the spec says today.
+        history, births = predictor.history, predictor.births
+        panel = load_panel(store, table, spec, history=history, births=births)
         demand_known(panel, spec.source, spec.features)
-        windows, quantiles = predict_quantiles(store, model.key, panel, cutoffs, least)
+        windows, quantiles = predictor.predict(panel, np.array([panel.cutoff]), least)
     version = model.version if model else BASELINE
     rows = arrange_rows(panel, windows, limit_forecast(quantiles, spec.forecast), levels, version)
     key = forecast_key(spec.name, table.cutoff)
@@ -169,17 +174,6 @@ def forecast_table(
         fingerprint=digest,
         head=tuple(_show(row) for row in rows.slice(0, HEAD_ROWS).to_pylist()),
     )
-
-
-def _load_newest(store: Store, table: TableRef, model: ModelRef, spec: PipelineSpec) -> Panel:
-    """Read one lookback of a model and as far before it as its features look.
-
-    The model's own lags, statistics and filling count, whatever the spec says today.
-    """
-    fitted = Preprocessor.from_json(read_preprocessor(store, model.key))
-    births = dict(zip(fitted.ids, fitted.births, strict=True))
-    history = model.lookback + fitted.reach
-    return load_panel(store, table, spec, history=history, births=births)
 
 
 def arrange_rows(

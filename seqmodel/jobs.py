@@ -38,6 +38,16 @@ class TrainJob(Job):
     lineage: dict[str, str]
     parent: ModelRef | None = None
     drift: str | None = None
+    member: int | None = None
+
+
+class AssembleJob(Job):
+    """Put the members of an ensemble together."""
+
+    as_of: datetime
+    table: TableRef
+    members: tuple[ModelRef, ...]
+    lineage: dict[str, str]
 
 
 class BacktestJob(Job):
@@ -65,10 +75,24 @@ class TrialJob(Job):
 
 def train(job: dict[str, Any], tell: Tell) -> Any:
     """Run a `TrainJob`; return a `ModelRef` as JSON."""
+    from seqmodel.store.bundles import MEMBERS, find_member
     from seqmodel.training import train_model
 
     j = TrainJob.model_validate(job)
-    ref = train_model(j.store, j.windows, j.spec, j.as_of, j.lineage, tell, j.parent, j.drift)
+    store, parent, folder = j.store, j.parent, "models"
+    if j.member is not None:
+        parent = parent and find_member(store, parent, j.member)
+        folder = MEMBERS
+    ref = train_model(store, j.windows, j.spec, j.as_of, j.lineage, tell, parent, j.drift, folder)
+    return ref.model_dump(mode="json")
+
+
+def assemble(job: dict[str, Any], _tell: Tell) -> Any:
+    """Run an `AssembleJob`; return a `ModelRef` as JSON."""
+    from seqmodel.training.assembling import assemble_models
+
+    j = AssembleJob.model_validate(job)
+    ref = assemble_models(j.store, j.table, j.spec, j.as_of, j.members, j.lineage)
     return ref.model_dump(mode="json")
 
 

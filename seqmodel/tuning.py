@@ -167,13 +167,22 @@ class Judge:
 
 
 def measure_units(panel: Panel, spec: PipelineSpec) -> Floats:
-    """Return S in-sample errors of the seasonal naive over training rows, the units of the score.
+    """Return the units of `measure_errors` over training rows."""
+    split = split_steps(int(panel.first.min()), panel.cutoff, spec)
+    return measure_errors(panel, spec.source.season, split.train)
+
+
+def measure_errors(panel: Panel, season: int, until: int) -> Floats:
+    """Return S in-sample errors of the seasonal naive, the units of the score.
 
     A series without one, or whose naive is never wrong, gets the mean of the others, or 1.
+
+    Args:
+        panel: rows of S series.
+        season: (steps).
+        until: grid number of the last row that counts.
     """
-    split = split_steps(int(panel.first.min()), panel.cutoff, spec)
-    ends = panel.offsets[:-1] + np.maximum(split.train + 1 - panel.first, 0)
-    season = spec.source.season
+    ends = panel.offsets[:-1] + np.maximum(until + 1 - panel.first, 0)
     units = measure_scale(panel.values["target"], panel.offsets, season, ends)
     seen = np.isfinite(units)
     return np.where(seen, units, units[seen].mean() if seen.any() else 1.0)

@@ -8,6 +8,8 @@ function: with thin tasks it would serve the results of a bug that was mended in
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
@@ -88,10 +90,54 @@ def call(task: Task[..., R], records: list[StepRecord], /, **parameters: Any) ->
         Exception: whatever the task raised in its last try.
     """
     begun = time.monotonic()
+    return _settle(task, records, begun, lambda: task(**parameters, return_state=True), parameters)
+
+
+def call_all(
+    calls: Sequence[tuple[Task[..., R], dict[str, Any]]],
+    records: list[StepRecord],
+    at_once: int,
+) -> list[R]:
+    """Run tasks as `call` does, some of them at once.
+
+    Args:
+        calls: the tasks and their parameters.
+        records: gets an entry of each.
+        at_once: how many run at the same time.
+
+    Raises:
+        Exception: whatever the first one that failed raised in its last try.
+    """
+    found: list[R] = []
+    for begin in range(0, len(calls), at_once):
+        some = calls[begin : begin + at_once]
+        if len(some) == 1:
+            found.append(call(some[0][0], records, **some[0][1]))
+            continue
+        begun = time.monotonic()
+        waiting = [(task, task.submit(**parameters), parameters) for task, parameters in some]
+        for task, future, parameters in waiting:
+            found.append(_settle(task, records, begun, partial(_wait, future), parameters))
+    return found
+
+
+def _wait(future: Any) -> Any:
+    future.wait()
+    return future.state
+
+
+def _settle(
+    task: Task[..., R],
+    records: list[StepRecord],
+    begun: float,
+    end: Callable[[], Any],
+    parameters: dict[str, Any],
+) -> R:
+    """Return what a task ends with, run again where the cached result dangles, and record it."""
     outcome = "failed"
     label = task.task_run_name if isinstance(task.task_run_name, str) else task.name
     try:
-        state = task(**parameters, return_state=True)
+        state = end()
         ref = cast("R", state.result())
         cached = state.name == "Cached"
         if cached and not Store.from_environment().holds(ref):

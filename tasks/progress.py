@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +20,15 @@ from seqmodel.specs import PipelineSpec
 Tell = Callable[[dict[str, Any]], None]
 #: Time between two lines in a log, and between two updates in the UI (seconds).
 LINE_EVERY, ARTIFACT_EVERY = 10.0, 5.0
+#: A terminal shows one bar at a time; of trainings at once the others write lines.
+BAR = threading.Lock()
 
 
 @contextmanager
 def follow_training(spec: PipelineSpec) -> Iterator[Tell]:
     """Give a function that takes the training's figures and shows them."""
     artifact = _Artifact(f"{spec.name}-training")
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not BAR.acquire(blocking=False):
         lines = _Lines()
 
         def tell_both(p: dict[str, Any]) -> None:
@@ -41,14 +44,17 @@ def follow_training(spec: PipelineSpec) -> Iterator[Tell]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    with bar:
-        task = bar.add_task("", total=spec.train.epochs)
+    try:
+        with bar:
+            task = bar.add_task("", total=spec.train.epochs)
 
-        def tell(p: dict[str, Any]) -> None:
-            bar.update(task, completed=_share(p) * spec.train.epochs, description=describe(p))
-            artifact.tell(p)
+            def tell(p: dict[str, Any]) -> None:
+                bar.update(task, completed=_share(p) * spec.train.epochs, description=describe(p))
+                artifact.tell(p)
 
-        yield tell
+            yield tell
+    finally:
+        BAR.release()
 
 
 def describe(p: dict[str, Any]) -> str:

@@ -25,8 +25,9 @@ def train(
     windows: WindowsRef,
     spec: PipelineSpec,
     parent: ModelRef | None = None,
+    member: int | None = None,
 ) -> ModelRef:
-    """Fit the network and store it as a version.
+    """Fit the network and store it as a version, or as a member of an ensemble to come.
 
     Idempotent: a version is written once. A try after a killed one goes on where that stood.
     """
@@ -39,6 +40,7 @@ def train(
         lineage={"table": judged.table.fingerprint},
         parent=parent,
         drift="; ".join(moved) or None,
+        member=member,
     )
     with follow_training(spec) as tell:
         answer = run_in_child(

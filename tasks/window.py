@@ -10,8 +10,10 @@ from seqmodel.store.store import Store
 from seqmodel.windowing import make_windows
 from tasks.caching import cached
 
+KNOBS = ("source", "grid", "window", "features", "scaling", "train.holdout", "backtest")
 
-@task(name="window", **cached("source", "grid", "window", "features", "train.holdout", "backtest"))
+
+@task(name="window", **cached(*KNOBS))
 def window(judged: ValidatedTableRef, spec: PipelineSpec) -> WindowsRef:
     """Encode the rows and index the windows. Idempotent: equal rows, equal fingerprint."""
     return make_windows(Store.from_environment(), judged, spec)

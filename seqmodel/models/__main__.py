@@ -7,16 +7,16 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from seqmodel.models.registry import MODELS, list_models
+from seqmodel.models.registry import KINDS, list_models
 
 
 def print_models(kinds: list[str], console: Console) -> int:
     """Print some networks, all without a name; return the exit code."""
-    unknown = [kind for kind in kinds if kind not in MODELS]
+    unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         Console(stderr=True).print(
             f"found {', '.join(unknown)}, needed networks of the registry"
-            f" ({', '.join(MODELS)}); name some of these"
+            f" ({', '.join(KINDS)}); name some of these"
         )
         return 2
     for kind, about, knobs in list_models():

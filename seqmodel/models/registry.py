@@ -50,6 +50,16 @@ MODELS = {
 }
 
 
+#: Every `model.kind`: the networks, and what is made of several.
+KINDS = {
+    **MODELS,
+    "ensemble": Entry(
+        "seqmodel.training.ensembles:fit_ensemble",
+        "several networks and baselines as one: their median, mean, or weights learned",
+    ),
+}
+
+
 class Knob(NamedTuple):
     """A field of the model's spec that a network reads."""
 
@@ -80,8 +90,8 @@ def register_layers() -> None:
 
 
 def list_models() -> list[Listing]:
-    """Return every network with the knobs that it reads."""
-    return [Listing(kind, entry.about, _list_knobs(kind)) for kind, entry in MODELS.items()]
+    """Return every kind of model with the knobs that it reads."""
+    return [Listing(kind, entry.about, _list_knobs(kind)) for kind, entry in KINDS.items()]
 
 
 def _list_knobs(kind: str) -> list[Knob]:

@@ -6,6 +6,7 @@ form in the Prefect UI.
 """
 
 from seqmodel.specs.base import Columns, Spec
+from seqmodel.specs.members import Baseline, Member, MemberSpec, list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.monitor import MonitorSpec
 from seqmodel.specs.pipeline import BacktestSpec, ForecastSpec, PipelineSpec
@@ -17,10 +18,13 @@ from seqmodel.specs.window import FeatureSpec, RollingSpec, Scale, ScalingSpec, 
 
 __all__ = [
     "BacktestSpec",
+    "Baseline",
     "Columns",
     "FeatureSpec",
     "ForecastSpec",
     "GridSpec",
+    "Member",
+    "MemberSpec",
     "ModelSpec",
     "MonitorSpec",
     "OutputSpec",
@@ -38,4 +42,5 @@ __all__ = [
     "TrainSpec",
     "TuneSpec",
     "WindowSpec",
+    "list_members",
 ]

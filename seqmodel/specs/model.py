@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from seqmodel.specs.base import Spec
+from seqmodel.specs.members import MemberSpec
 
 MEDIAN = 0.5
 RECURRENT = ("gru", "lstm", "rnn")
@@ -20,7 +21,7 @@ def _read_by(*kinds: str) -> dict[str, Any]:
 class ModelSpec(Spec):
     """The network: its kind, and the knobs that this kind reads."""
 
-    kind: Literal["gru", "lstm", "rnn", "seq2seq", "segment", "attention"] = Field(
+    kind: Literal["gru", "lstm", "rnn", "seq2seq", "segment", "attention", "ensemble"] = Field(
         "gru", description="model of the registry"
     )
     units: int | tuple[int, ...] = Field(
@@ -119,6 +120,34 @@ class ModelSpec(Spec):
         json_schema_extra=_read_by("segment", "attention"),
     )
 
+    members: tuple[MemberSpec, ...] = Field(
+        (),
+        description="members of the ensemble: each a baseline, or a network with the knobs that"
+        " differ from those given here; without any one network of the default kind",
+        json_schema_extra=_read_by("ensemble"),
+    )
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="times each network of the ensemble is trained, with seeds that follow one"
+        " another (networks)",
+        json_schema_extra=_read_by("ensemble"),
+    )
+    combine: Literal["median", "mean", "weights"] = Field(
+        "median",
+        description="what the members' forecasts are combined by, quantile by quantile: their"
+        " median, mean, or a mean with weights learned on the holdout",
+        json_schema_extra=_read_by("ensemble"),
+    )
+    at_once: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="members trained at once, each in a process of its own (processes)",
+        json_schema_extra=_read_by("ensemble"),
+    )
+
     @field_validator("units")
     @classmethod
     def _check_units(cls, units: int | tuple[int, ...]) -> int | tuple[int, ...]:
@@ -136,7 +165,7 @@ class ModelSpec(Spec):
             extra = type(self).model_fields[name].json_schema_extra
             kinds = extra.get("read_by") if isinstance(extra, dict) else None
             default = type(self).model_fields[name].default
-            if isinstance(kinds, list) and self.kind not in kinds:
+            if isinstance(kinds, list) and not self._takes(kinds):
                 if getattr(self, name) == default:
                     continue
                 readers = ", ".join(str(kind) for kind in kinds)
@@ -146,11 +175,15 @@ class ModelSpec(Spec):
                 )
         return self
 
-    def reads(self, name: str) -> bool:
-        """Return whether this kind of network reads a knob."""
+    def _takes(self, kinds: list[Any]) -> bool:
+        """Whether a knob may be set: an ensemble hands down what its members read."""
+        return self.kind == "ensemble" or self.kind in kinds
+
+    def reads(self, name: str, kind: str | None = None) -> bool:
+        """Return whether a kind of network, by default this one, reads a knob."""
         extra = type(self).model_fields[name].json_schema_extra
         kinds = extra.get("read_by") if isinstance(extra, dict) else None
-        return not isinstance(kinds, list) or self.kind in kinds
+        return not isinstance(kinds, list) or (kind or self.kind) in kinds
 
     @property
     def widths(self) -> tuple[int, ...]:

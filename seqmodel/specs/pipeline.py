@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from seqmodel.specs.base import Columns, Spec, check_order
+from seqmodel.specs.members import Baseline, list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.monitor import MonitorSpec
 from seqmodel.specs.promotion import PromotionSpec, RegistrySpec
@@ -27,7 +28,7 @@ class BacktestSpec(Spec):
         ge=0,
         description="left out between the targets of training, holdout and backtest (steps)",
     )
-    baseline: Literal["seasonal_naive", "drift"] | None = Field(
+    baseline: Baseline | None = Field(
         None,
         description="what a model must beat, and what forecasts while no model serves; by default"
         " the seasonal naive",
@@ -142,6 +143,17 @@ class PipelineSpec(Spec):
                 f"found output.kind negative_binomial with {found}, needed {needed}: its mean is a"
                 " multiple of the series' mean size; set these or choose another distribution"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if self.model.kind == "ensemble":
+            for level in self.output.levels:
+                if not any(m.baseline or level in m.spec.output.levels for m in list_members(self)):
+                    raise ValueError(
+                        f"found no member of the ensemble that forecasts the quantile {level:g},"
+                        " needed one at least; give one of model.members another output.kind"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -1,9 +1,18 @@
-"""Model bundles: everything learned from data in one write-once folder, checked before use."""
+"""Model bundles: everything learned from data in one write-once folder, checked before use.
+
+models/<version>/   manifest.json, model.keras, preprocessor.json             one network
+models/<version>/   manifest.json, ensemble.json, member-1/, member-2/, ...   an ensemble
+
+A member's folder is a bundle itself, or holds the `baseline.json` of a statistical baseline; the
+ensemble's manifest has the checksums of all their files.
+"""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,13 +26,22 @@ from seqmodel.store.store import Store, replace_file
 MANIFEST = "manifest.json"
 MODEL = "model.keras"
 PREPROCESSOR = "preprocessor.json"
+ENSEMBLE = "ensemble.json"
+BASELINE = "baseline.json"
+#: Folder of the networks of ensembles before they are put together, beside `models`.
+MEMBERS = "members"
 #: Raised whenever older bundles can no longer be read; they are then passed over by name.
 FORMAT = 2
 
 
-def model_key(pipeline: str, version: str) -> str:
+def model_key(pipeline: str, version: str, folder: str = "models") -> str:
     """Return the key of a model version."""
-    return f"{pipeline}/models/{version}"
+    return f"{pipeline}/{folder}/{version}"
+
+
+def member_key(key: str, position: int) -> str:
+    """Return the key of a member of an ensemble, counted from 1."""
+    return f"{key}/member-{position}"
 
 
 def write_bundle(
@@ -49,13 +67,54 @@ def write_bundle(
         store.publish(folder, key)
 
 
+def write_ensemble(
+    store: Store,
+    key: str,
+    members: Sequence[str | dict[str, Any]],
+    ensemble: dict[str, Any],
+    manifest: dict[str, Any],
+) -> None:
+    """Put the bundles of members together as one, and publish it.
+
+    Args:
+        store: the data root.
+        key: where it goes.
+        members: the key of each network's bundle, or the JSON of a baseline.
+        ensemble: how the members are combined.
+        manifest: as of `write_bundle`.
+    """
+    pipeline = key.split("/", 1)[0]
+    with store.workshop(pipeline) as shop:
+        folder = shop / "bundle"
+        folder.mkdir()
+        for position, member in enumerate(members, start=1):
+            place = shop / member_key("bundle", position)
+            if isinstance(member, str):
+                shutil.copytree(store.path(member), place)
+            else:
+                place.mkdir()
+                replace_file(place / BASELINE, json.dumps(member).encode())
+        replace_file(folder / ENSEMBLE, json.dumps(ensemble, indent=2).encode())
+        manifest = {**manifest, "format": FORMAT, "files": digest_folder(folder)}
+        replace_file(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        store.publish(folder, key)
+
+
 def read_model(store: Store, pipeline: str, version: str) -> ModelRef:
     """Return the ref of a stored version after checking its files.
 
     Raises:
         StoreError: if a file is missing or has another checksum.
     """
-    key = model_key(pipeline, version)
+    return read_bundle(store, model_key(pipeline, version))
+
+
+def read_bundle(store: Store, key: str) -> ModelRef:
+    """Return the ref of a bundle, a member of an ensemble too, after checking its files.
+
+    Raises:
+        StoreError: if a file is missing or has another checksum.
+    """
     manifest = read_manifest(store, key)
     figures = {name: manifest[name] for name in ModelRef.model_fields if name in manifest}
     digest = digest_file(store.path(key) / MANIFEST)
@@ -69,6 +128,18 @@ def read_model(store: Store, pipeline: str, version: str) -> ModelRef:
         ) from None
 
 
+def find_member(store: Store, whole: ModelRef, position: int) -> ModelRef | None:
+    """Return a network of a stored ensemble, None where there is no such one.
+
+    Args:
+        store: the data root.
+        whole: a version; one that is no ensemble has no members.
+        position: counted from 1.
+    """
+    key = member_key(whole.key, position)
+    return read_bundle(store, key) if store.path(f"{key}/{MANIFEST}").is_file() else None
+
+
 def read_manifest(store: Store, key: str) -> dict[str, Any]:
     """Read a bundle's manifest after checking every file it names.
 
@@ -78,19 +149,24 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
     manifest = store.read_json(f"{key}/{MANIFEST}")
     folder = store.path(key)
     files = manifest.get("files") if isinstance(manifest, dict) else None
-    if not isinstance(files, dict) or MODEL not in files:
+    if not isinstance(files, dict) or not {MODEL, ENSEMBLE} & set(files):
         raise StoreError(
             f"found {folder / MANIFEST} without the checksum of {MODEL}, needed one for every file;"
             " roll back to another version"
         )
     for name, digest in files.items():
-        path = folder / Path(name).name
+        path = folder / _stay_inside(name)
         if not path.is_file() or digest_file(path) != digest:
             raise StoreError(
                 f"found {path} missing or changed since it was written, needed the file its"
                 " manifest names; roll back to another version"
             )
     return dict(manifest)
+
+
+def _stay_inside(name: str) -> Path:
+    """Return a relative name without whatever would lead out of its folder."""
+    return Path(*(part for part in PurePosixPath(name).parts if part not in {"..", "/"}))
 
 
 def read_spec(store: Store, key: str, manifest: dict[str, Any]) -> PipelineSpec:

@@ -35,9 +35,9 @@ def digest_file(path: Path) -> str:
 
 
 def digest_folder(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every file in a folder, by name, sorted."""
-    names = sorted(p.name for p in folder.iterdir() if p.is_file())
-    return {name: digest_file(folder / name) for name in names}
+    """Return the sha256 of every file in a folder and below it, by relative name, sorted."""
+    found = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return {name: digest_file(folder / name) for name in found}
 
 
 @cache

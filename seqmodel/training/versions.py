@@ -10,7 +10,7 @@ import numpy as np
 
 from seqmodel.grid import Grid, to_datetime
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.bundles import model_key, read_model, write_bundle
+from seqmodel.store.bundles import model_key, read_bundle, write_bundle
 from seqmodel.store.checkpoints import checkpoint_key
 from seqmodel.store.fingerprints import digest_code, digest_value
 from seqmodel.store.forecasts import format_moment
@@ -35,6 +35,7 @@ def train_model(
     progress: Progress,
     parent: ModelRef | None = None,
     drift: str | None = None,
+    folder: str = "models",
 ) -> ModelRef:
     """Train a challenger and store it as a new immutable version.
 
@@ -49,6 +50,7 @@ def train_model(
         progress: called about once a second.
         parent: the version that serves, to go on from where the spec says so.
         drift: what moved in the data since then, None where nothing did.
+        folder: of the pipeline, `members` for the network of an ensemble.
 
     Raises:
         TrainingError: if the loss is not a number.
@@ -90,15 +92,18 @@ def train_model(
         "windows": windows.fingerprint,
         "code": code,
         **lineage,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: installed(name) for name in ("keras", "numpy")},
-        },
+        "versions": list_versions(),
     }
-    key = model_key(spec.name, version)
+    key = model_key(spec.name, version, folder)
     write_bundle(store, key, fitted.model, stored.fitted.to_json(), manifest)
     keeper.forget()
-    return read_model(store, spec.name, version)
+    return read_bundle(store, key)
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of what a bundle depends on."""
+    packages = {name: installed(name) for name in ("keras", "numpy")}
+    return {"python": platform.python_version(), **packages}
 
 
 def _find_end(stored: StoredWindows, spec: PipelineSpec, parent: ModelRef | None) -> datetime:

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from seqmodel.models.registry import MODELS
+from seqmodel.models.registry import KINDS, MODELS
 from seqmodel.specs import ModelSpec, PipelineSpec, SourceSpec
 from tests.seqmodel.small import make_spec
 
@@ -80,7 +80,7 @@ def test_the_names_that_others_check_are_there():
 
 
 def test_the_kinds_of_model_are_those_of_the_registry():
-    assert set(get_args(ModelSpec.model_fields["kind"].annotation)) == set(MODELS)
+    assert set(get_args(ModelSpec.model_fields["kind"].annotation)) == set(KINDS)
 
 
 def test_the_defaults_make_a_pipeline():

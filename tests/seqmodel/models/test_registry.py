@@ -9,23 +9,23 @@ import pytest
 from rich.console import Console
 
 from seqmodel.models.__main__ import print_models
-from seqmodel.models.registry import MODELS, list_models
+from seqmodel.models.registry import KINDS, list_models
 from seqmodel.specs import ModelSpec
 
 FIELDS = ModelSpec.model_fields
 
 
 def test_the_spec_offers_just_what_the_registry_has():
-    assert set(get_args(FIELDS["kind"].annotation)) == set(MODELS)
+    assert set(get_args(FIELDS["kind"].annotation)) == set(KINDS)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_network_lists_the_knobs_that_its_spec_takes(kind):
     (listing,) = [found for found in list_models() if found.kind == kind]
     knobs = {knob.name for knob in listing.knobs}
     assert {"units", "layers", "dropout", "embedding"} <= knobs
     for name, field in FIELDS.items():
-        readers = (field.json_schema_extra or {}).get("read_by", MODELS)
+        readers = (field.json_schema_extra or {}).get("read_by", KINDS)
         assert (name in knobs) == (name != "kind" and kind in readers)
     for knob in listing.knobs:
         assert knob.default == FIELDS[knob.name].default

@@ -1,0 +1,126 @@
+"""An ensemble: its networks trained one by one, its weights learned on windows none of them saw.
+
+member 1    train ------------| holdout ---------|        early stopping
+member 2    train ------------| holdout ---------|
+weights                         |--- learned ----|        on the steps that are holdout for all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqmodel.ensembling import combine_forecasts, learn_weights
+from seqmodel.models.naive import Baseline
+from seqmodel.panel import Panel
+from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
+from seqmodel.scoring.real import take_actuals
+from seqmodel.specs import Member, PipelineSpec, list_members
+from seqmodel.training.fitting import Progress, fit_model
+from seqmodel.training.keeping import Keeper
+from seqmodel.tuning import measure_errors, score_quantiles
+from seqmodel.windowing import StoredWindows, cut_windows
+from seqmodel.windows import index_cutoffs
+
+Integers = NDArray[np.int64]
+#: Windows of the holdout that weights are learned on, at most (unless a cutoff has more).
+LEARNED_FROM = 4096
+
+
+class Span(NamedTuple):
+    """The cutoffs of windows that no member was trained on, as grid numbers."""
+
+    first: int
+    last: int
+
+
+def fit_ensemble(
+    panel: Panel,
+    spec: PipelineSpec,
+    progress: Progress,
+    cut: Callable[[Panel, PipelineSpec], StoredWindows] = cut_windows,
+    keep: Callable[[Member], Keeper | None] = lambda _: None,
+) -> Predictor:
+    """Train what a spec asks for, in this process: a network, or an ensemble and its weights.
+
+    Args:
+        panel: rows of S series.
+        spec: the pipeline.
+        progress: called about once a second.
+        cut: encodes the panel for one member's spec and indexes its windows.
+        keep: gives what keeps the state of a member's training for the next try.
+
+    Returns:
+        What forecasts: `predict(panel, cutoffs, least)`.
+    """
+    networks, spans = [], []
+    for member in list_members(spec):
+        stored = cut(panel, member.spec)
+        spans.append(find_span(stored, member.spec))
+        if member.baseline is None:
+            fitted = fit_model(stored, member.spec, progress, keeper=keep(member))
+            networks.append(Network(fitted.model, stored.fitted, member.spec))
+    if spec.model.kind != "ensemble":
+        return networks[0]
+    return put_together(panel, spec, networks, spans)[0]
+
+
+def find_span(stored: StoredWindows, spec: PipelineSpec) -> Span:
+    """Return the first and the last cutoff of the holdout's windows."""
+    index, rows, lookback = stored.holdout, stored.rows, spec.window.lookback
+    numbers = index.starts + lookback - 1 - rows.begins[index.series] + rows.first[index.series]
+    return Span(int(numbers.min()), int((numbers + (index.counts - 1) * index.stride).max()))
+
+
+def put_together(
+    panel: Panel, spec: PipelineSpec, networks: Sequence[Predictor], spans: Sequence[Span]
+) -> tuple[Ensemble, float]:
+    """Make one of trained members.
+
+    Args:
+        panel: rows of S series up to the end of the holdout at least.
+        spec: the pipeline of the ensemble.
+        networks: its networks, in the order of `list_members`; its baselines are measured here.
+        spans: the holdout cutoffs of each member.
+
+    Returns:
+        The ensemble, and its mean pinball loss on the holdout in errors of the seasonal naive.
+    """
+    span = Span(max(s.first for s in spans), min(s.last for s in spans))
+    season, levels, least = spec.source.season, spec.output.levels, spec.window.least_rows
+    trained = iter(networks)
+    members = tuple(
+        Statistical(Baseline.fit(listed.baseline, panel, season, levels, span.first), spec)
+        if listed.baseline
+        else next(trained)
+        for listed in list_members(spec)
+    )
+    cutoffs = choose_cutoffs(span, spec.backtest.step, len(panel.ids))
+    windows = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs, least)
+    actual = take_actuals(panel, windows, spec)
+    unit = measure_errors(panel, season, span.first)[windows.series]
+    whole = Ensemble(spec, members)
+    forecasts = whole.predict_members(panel, cutoffs, least)
+    known = [member.levels for member in members]
+    if spec.model.combine == "weights":
+        weights = learn_weights(forecasts, known, levels, actual, unit)
+        whole = Ensemble(spec, members, weights)
+    said = combine_forecasts(forecasts, known, levels, spec.model.combine, whole.weights)
+    return whole, score_quantiles(actual, said, levels, unit)
+
+
+def choose_cutoffs(span: Span, step: int, series: int, most: int = LEARNED_FROM) -> Integers:
+    """Return the cutoffs of the holdout to learn from, ascending.
+
+    They lie as far apart as those of the backtest, as the runs to come do: at the same hour of the
+    day. Where that leaves few windows all cutoffs are taken, evenly thinned to `most` windows.
+    """
+    alike = np.arange(span.last, span.first - 1, -step)[::-1]
+    count = max(most // max(series, 1), 1)
+    if len(alike) * series * 4 < most:
+        alike = np.arange(span.first, span.last + 1)
+    places = np.linspace(0, len(alike) - 1, min(count, len(alike))).round().astype(np.int64)
+    return np.asarray(alike[np.unique(places)])
