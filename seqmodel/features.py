@@ -180,7 +180,7 @@ class Preprocessor:
         """Return how windows are cut from the rows encoded here.
 
         Args:
-            spec: window and model sections count.
+            spec: window, model and train sections count.
             in_target_unit: whether the network speaks of counts instead of scaled numbers.
         """
         return Cut(
@@ -193,6 +193,7 @@ class Preprocessor:
             cycle=spec.model.cycle or self.source.season,
             target_columns=self.target_columns,
             in_target_unit=in_target_unit,
+            weigh=spec.train.weigh,
         )
 
     def find(self, ids: list[str]) -> Integers:

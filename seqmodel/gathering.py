@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from seqmodel.normalising import Normaliser
 from seqmodel.rows import Cut, Rows
+from seqmodel.weighing import weigh_windows
 from seqmodel.windows import Windows
 
 Integers = NDArray[np.int64]
@@ -31,7 +32,7 @@ class Batch:
     Attributes:
         inputs: by name, see `seqmodel.models.protocol`; those without a feature are left out.
         targets: N x H scaled targets, 0 where missing.
-        weights: N x H ones where the target was observed, else zeros.
+        weights: N x H, how much each error counts: above 0 where the target was observed, else 0.
         normaliser: the windows' own scale, None where they have none.
     """
 
@@ -91,6 +92,9 @@ class WindowReader:
         targets = self._target[after] if rows.target.size else future[:, :, 0]
         if rows.gap.size:
             self._open_gaps(past, after, hole)
+        if cut.weigh != "even":
+            seen = past[:, :, 1]
+            weights = weights * weigh_windows(cut.weigh, past[:, :, 0], seen, cut.season)[:, None]
         normaliser = None
         if cut.scale != "none":
             normaliser = Normaliser.measure(cut.scale, past[:, :, 0], cut.horizon, cut.season)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,7 @@ class Cut:
         season: (steps).
         cycle: what the phase of a window counts in (steps).
         target_columns: columns of `values` in the target's scale, 0 among them.
+        weigh: how much the errors of a window count.
         in_target_unit: targets as whole numbers in the target's own unit, for counts.
     """
 
@@ -80,3 +81,4 @@ class Cut:
     cycle: int = 1
     target_columns: tuple[int, ...] = (0,)
     in_target_unit: bool = False
+    weigh: Literal["even", "naive", "mixed"] = "even"

@@ -31,6 +31,12 @@ class TrainSpec(Spec):
         description="age at which a training window counts half as much as the newest (steps);"
         " without it all count the same",
     )
+    weigh: Literal["even", "naive", "mixed"] = Field(
+        "even",
+        description="even: errors of all windows count alike, in the scale of their series; naive:"
+        " in errors that repeating the last season made within their own lookback, as in MASE;"
+        " mixed: half of each",
+    )
     schedule: Literal["constant", "cosine", "decay"] = Field(
         "cosine",
         description="course of the learning rate after its rise: constant; a cosine down to 1 %;"
