@@ -19,7 +19,7 @@ from seqmodel.panel import Panel
 from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
 from seqmodel.scoring.real import take_actuals
 from seqmodel.specs import Member, PipelineSpec, list_members
-from seqmodel.training.fitting import Progress, fit_model
+from seqmodel.training.fitting import Fitted, Progress, fit_model
 from seqmodel.training.keeping import Keeper
 from seqmodel.tuning import measure_errors, score_quantiles
 from seqmodel.windowing import StoredWindows, cut_windows
@@ -43,6 +43,7 @@ def fit_ensemble(
     progress: Progress,
     cut: Callable[[Panel, PipelineSpec], StoredWindows] = cut_windows,
     keep: Callable[[Member], Keeper | None] = lambda _: None,
+    note: Callable[[Member, Fitted], None] = lambda *_: None,
 ) -> Predictor:
     """Train what a spec asks for, in this process: a network, or an ensemble and its weights.
 
@@ -52,6 +53,7 @@ def fit_ensemble(
         progress: called about once a second.
         cut: encodes the panel for one member's spec and indexes its windows.
         keep: gives what keeps the state of a member's training for the next try.
+        note: told about each network that is trained.
 
     Returns:
         What forecasts: `predict(panel, cutoffs, least)`.
@@ -62,6 +64,7 @@ def fit_ensemble(
         spans.append(find_span(stored, member.spec))
         if member.baseline is None:
             fitted = fit_model(stored, member.spec, progress, keeper=keep(member))
+            note(member, fitted)
             networks.append(Network(fitted.model, stored.fitted, member.spec))
     if spec.model.kind != "ensemble":
         return networks[0]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from seqmodel.errors import SeqmodelError
-from seqmodel.specs import PipelineSpec
+from seqmodel.panel import Panel
+from seqmodel.specs import Member, PipelineSpec
 from seqmodel.store.checkpoints import checkpoint_key
 from seqmodel.store.fingerprints import SHORT, digest_code, digest_value
 from seqmodel.store.store import Store
 from seqmodel.windowing import StoredWindows
+
+if TYPE_CHECKING:  # its import takes Keras along
+    from seqmodel.predictors import Predictor
 
 #: Time between two lines of progress (seconds).
 SAY_EVERY = 5.0
@@ -24,19 +28,64 @@ def name_training(spec: PipelineSpec, *more: Any) -> str:
     return digest_value(known)[:SHORT]
 
 
-def train(
-    stored: StoredWindows, spec: PipelineSpec, store: Store, name: str, tell: Callable[..., None]
-) -> tuple[Any, Any]:
-    """Train on some windows; one that was killed is taken up where it stood.
+@final
+class Training:
+    """What a spec asks for, trained in this process: one network, or each of an ensemble.
 
-    Returns:
-        What `fit_model` returns, and the keeper, to be told to forget when the result is written.
+    A training that was killed is taken up where it stood.
+
+    Args:
+        spec: the pipeline.
+        store: where checkpoints lie.
+        name: of the training.
+
+    Attributes:
+        seconds: of training, all networks together, what a killed process had taken included.
+        parameters: of all networks.
+        epochs: (best, trained) of each network.
     """
-    from seqmodel.training import fit_model
-    from seqmodel.training.keeping import Keeper
 
-    keeper = Keeper(store, checkpoint_key(spec.name, name))
-    return fit_model(stored, spec, tell, keeper=keeper), keeper
+    def __init__(self, spec: PipelineSpec, store: Store, name: str) -> None:
+        self.spec, self.store, self.name = spec, store, name
+        self.seconds, self.parameters = 0.0, 0
+        self.epochs: list[tuple[int, int]] = []
+        self._keepers: list[Any] = []
+
+    def run(
+        self,
+        panel: Panel,
+        cut: Callable[[Panel, PipelineSpec], StoredWindows],
+        tell: Callable[[dict[str, Any]], None],
+    ) -> Predictor:
+        """Train on the windows that `cut` lists.
+
+        Args:
+            panel: all rows.
+            cut: encodes them for a member's spec and lists its windows.
+            tell: gets the progress.
+        """
+        from seqmodel.training import fit_ensemble
+
+        return fit_ensemble(panel, self.spec, tell, cut, self._keep, self._note)
+
+    def forget(self) -> None:
+        """Remove the checkpoints: the result is written."""
+        for keeper in self._keepers:
+            keeper.forget()
+
+    def _keep(self, member: Member) -> Any:
+        from seqmodel.training.keeping import Keeper
+
+        number = len(self._keepers)
+        key = checkpoint_key(member.spec.name, f"{self.name}-{number}")
+        self._keepers.append(Keeper(self.store, key))
+        return self._keepers[-1]
+
+    def _note(self, member: Member, fitted: Any) -> None:
+        del member
+        self.seconds += fitted.seconds
+        self.parameters += int(fitted.model.count_params())
+        self.epochs.append((fitted.best_epoch, len(fitted.history)))
 
 
 @final

@@ -31,8 +31,8 @@ from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_file
 from seqmodel.store.store import Store
 from tasks.child import run_in_child
-from tests.benchmarks.learning import Teller, name_training, run_program, train
-from tests.benchmarks.ltsf_parts import Predictor, cut_parts
+from tests.benchmarks.learning import Teller, Training, name_training, run_program
+from tests.benchmarks.ltsf_parts import Scorer, cut_parts
 from tests.benchmarks.recipes import (
     FOLDER,
     choose_cycle,
@@ -177,32 +177,32 @@ def measure_horizon(job: dict[str, Any], tell: Any) -> dict[str, Any]:
     wide = read_wide(asked.data, asked.date)
     values = scale_wide(wide, asked.parts[0])[: sum(asked.parts)]
     panel = make_panel(wide, values)
-    stored = cut_parts(panel, spec, asked.parts)
-    fitted, keeper = train(stored, spec, asked.store, asked.name, tell)
+    training = Training(spec, asked.store, asked.name)
+    predictor = training.run(panel, lambda rows, one: cut_parts(rows, one, asked.parts), tell)
     figures: dict[str, Any] = {
         "data": asked.data.name,
         "lookback": spec.window.lookback,
         "horizon": horizon,
     }
-    predictor = Predictor(stored, spec, fitted.model, panel)
+    scorer = Scorer(predictor, panel, horizon)
     last = (int(panel.first[0]) + np.cumsum(asked.parts) - 1).tolist()
     files: list[str] = []
     if asked.test:
         files = [f"pred_{horizon}.npy", f"true_{horizon}.npy"]
-        figures |= predictor.score((last[1], last[2]), tell, [asked.out / name for name in files])
-    held = predictor.score((last[0], last[1]), tell)
+        figures |= scorer.score((last[1], last[2]), tell, [asked.out / name for name in files])
+    held = scorer.score((last[0], last[1]), tell)
     figures |= {f"holdout_{key}": value for key, value in held.items()}
     figures |= {
-        "seconds": round(fitted.seconds, 2),
-        "parameters": int(fitted.model.count_params()),
-        "epoch": fitted.best_epoch,
-        "epochs": len(fitted.history),
+        "seconds": round(training.seconds, 2),
+        "parameters": training.parameters,
+        "epoch": [best for best, _ in training.epochs],
+        "epochs": [count for _, count in training.epochs],
     }
     done = {"name": asked.name, "figures": figures, "files": files}
     path = asked.out / f"result_{horizon}.json"
     path.with_suffix(".part").write_text(json.dumps(done))
     path.with_suffix(".part").replace(path)
-    keeper.forget()
+    training.forget()
     return figures
 
 

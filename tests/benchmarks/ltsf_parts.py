@@ -1,10 +1,10 @@
-"""The windows of training, holdout and test of a wide file, and a network's forecasts of a part."""
+"""The windows of training, holdout and test of a wide file, and what is forecast of a part."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,14 @@ from seqmodel.features import Preprocessor
 from seqmodel.panel import Panel
 from seqmodel.specs import PipelineSpec
 from seqmodel.windowing import StoredWindows
-from seqmodel.windows import index_cutoffs, index_windows
+from seqmodel.windows import index_windows
+
+if TYPE_CHECKING:  # its import takes Keras along
+    from seqmodel.predictors import Predictor
 
 Integers = NDArray[np.int64]
-#: Windows predicted between two writes, all columns together.
-WINDOWS_AT_ONCE = 8192
+#: Numbers predicted between two writes.
+NUMBERS_AT_ONCE = 1 << 23
 
 
 def cut_parts(panel: Panel, spec: PipelineSpec, parts: Sequence[int]) -> StoredWindows:
@@ -41,37 +44,26 @@ def cut_parts(panel: Panel, spec: PipelineSpec, parts: Sequence[int]) -> StoredW
 
 
 @final
-class Predictor:
-    """A trained network over the windows of a part.
+class Scorer:
+    """Forecasts every window of a part and compares.
 
     Args:
-        stored: encoded rows and what was fitted.
-        spec: of the training.
-        model: the network.
+        predictor: what was trained.
         panel: R rows of each of C series.
+        horizon: H (steps).
     """
 
-    def __init__(self, stored: StoredWindows, spec: PipelineSpec, model: Any, panel: Panel) -> None:
-        from seqmodel.models.outputs import choose_head
-
-        self.stored, self.spec, self.model, self.panel = stored, spec, model, panel
-        self.head = choose_head(spec.output)
-        self.reader = stored.reader(spec, in_target_unit=self.head.unit == "target")
-        self.values = panel.values["target"].reshape(len(panel.ids), -1).T
+    def __init__(self, predictor: Predictor, panel: Panel, horizon: int) -> None:
+        self.predictor, self.panel, self.horizon = predictor, panel, horizon
+        self.target = panel.values["target"].reshape(len(panel.ids), -1).T
 
     def predict(self, cutoffs: Integers) -> NDArray[np.float32]:
         """Return N x H x C medians from N cutoffs."""
-        from seqmodel.predicting import predict_windows
-
-        panel, fitted, window = self.panel, self.stored.fitted, self.spec.window
-        windows = index_cutoffs(panel.first, panel.offsets, window.lookback, cutoffs)
-        batch_size = self.spec.train.batch_size
-        found = predict_windows(self.model, self.head, self.reader, windows, batch_size)
-        if self.head.unit == "scaled":
-            scaler = fitted.align(panel, int(cutoffs[0]))["target"]
-            found = fitted.inverse(found, scaler, windows.series)
-        median = found[:, :, self.spec.output.levels.index(0.5)].astype(np.float32)
-        return median.reshape(len(cutoffs), len(panel.ids), window.horizon).transpose(0, 2, 1)
+        _, found = self.predictor.predict(self.panel, cutoffs, 1)
+        median = found[:, :, self.predictor.levels.index(0.5)].astype(np.float32)
+        # Windows come cutoff by cutoff, series by series.
+        shape = (len(cutoffs), len(self.panel.ids), self.horizon)
+        return median.reshape(shape).transpose(0, 2, 1)
 
     def score(
         self, borders: tuple[int, int], tell: Any, files: Sequence[Path] = ()
@@ -83,16 +75,16 @@ class Predictor:
             tell: gets the progress.
             files: for predictions and truth; without them nothing is written.
         """
-        horizon, count = self.spec.window.horizon, len(self.panel.ids)
+        horizon, count = self.horizon, len(self.panel.ids)
         cutoffs = np.arange(borders[0], borders[1] - horizon + 1)
         shape = (len(cutoffs), horizon, count)
         kept = [np.lib.format.open_memmap(file, "w+", np.float32, shape) for file in files]
         sums, seen = np.zeros(2), 0
-        many = max(WINDOWS_AT_ONCE // count, 1)
+        many = max(NUMBERS_AT_ONCE // (count * horizon), 1)
         for begin in range(0, len(cutoffs), many):
             some = cutoffs[begin : begin + many]
             rows = (some - self.panel.first[0] + 1)[:, None] + np.arange(horizon)
-            blocks = (self.predict(some), self.values[rows].astype(np.float32))
+            blocks = (self.predict(some), self.target[rows].astype(np.float32))
             for file, block in zip(kept, blocks, strict=False):
                 file[begin : begin + len(some)] = block
             there = np.isfinite(blocks[1])

@@ -32,9 +32,9 @@ from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_file
 from seqmodel.store.store import Store
 from seqmodel.windowing import StoredWindows
-from seqmodel.windows import index_cutoffs, index_windows
+from seqmodel.windows import index_windows
 from tasks.child import run_in_child
-from tests.benchmarks.learning import Teller, name_training, run_program, train
+from tests.benchmarks.learning import Teller, Training, name_training, run_program
 from tests.benchmarks.m4_files import (
     FREQ,
     Floats,
@@ -150,9 +150,6 @@ def read_done(job: TrainingJob) -> dict[str, Any] | None:
 
 def forecast_series(job: dict[str, Any], tell: Any) -> dict[str, Any]:
     """Train, and forecast from the end of every series."""
-    from seqmodel.models.outputs import choose_head
-    from seqmodel.predicting import predict_windows
-
     asked = TrainingJob.model_validate(job)
     spec, horizon = asked.spec, asked.spec.window.horizon
     history = read_series(asked.train)
@@ -163,23 +160,13 @@ def forecast_series(job: dict[str, Any], tell: Any) -> dict[str, Any]:
             if len(one) > asked.cut + horizon
         }
     panel = make_panel(history, horizon)
-    stored = cut_panel(panel, spec)
-    store = Store(asked.root)
-    fitted, keeper = train(stored, spec, store, asked.name, tell)
-    head = choose_head(spec.output)
-    reader = stored.reader(spec, in_target_unit=head.unit == "target")
-    cutoff = np.array([panel.cutoff])
-    # One empty horizon after the cutoff: a window of the forecast is cut like any other.
-    windows = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoff)
-    scaled = predict_windows(fitted.model, head, reader, windows, spec.train.batch_size)
-    found = scaled
-    if head.unit == "scaled":
-        scaler = stored.fitted.align(panel, panel.cutoff)["target"]
-        found = stored.fitted.inverse(scaled, scaler, windows.series)
+    training = Training(spec, Store(asked.root), asked.name)
+    predictor = training.run(panel, cut_panel, tell)
+    _, found = predictor.predict(panel, np.array([panel.cutoff]), 1)
     write_forecasts(asked.out, panel.ids, found, spec.output.levels)
     figures = {
-        "seconds": round(fitted.seconds, 2),
-        "parameters": int(fitted.model.count_params()),
+        "seconds": round(training.seconds, 2),
+        "parameters": training.parameters,
         "series": len(panel.ids),
         "horizon": horizon,
         "lookback": spec.window.lookback,
@@ -188,7 +175,7 @@ def forecast_series(job: dict[str, Any], tell: Any) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".part").write_text(json.dumps({"name": asked.name, "figures": figures}))
     path.with_suffix(".part").replace(path)
-    keeper.forget()
+    training.forget()
     return figures
 
 

@@ -100,7 +100,7 @@ def fill_recipe(
     known = {"segment": choose_segment(season, lookback, horizon), "cycle": cycle}
     derived = {
         "window": {"lookback": lookback, "horizon": horizon},
-        "model": known if kind in {"segment", "attention"} else {},
+        "model": known if kind in {"segment", "attention", "ensemble"} else {},
     }
     source = {"uri": "in memory", "freq": freq, "season_length": season}
     try:
