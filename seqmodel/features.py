@@ -18,7 +18,7 @@ from seqmodel.calendar_features import HOLIDAYS, choose_cycles
 from seqmodel.filling import measure_reach
 from seqmodel.panel import Panel
 from seqmodel.rows import Cut
-from seqmodel.scaling import Scaler, bend, unbend
+from seqmodel.scaling import Scaler, bend, choose_curve, unbend
 from seqmodel.specs import FeatureSpec, GridSpec, PipelineSpec, ScalingSpec, SourceSpec
 
 Floats = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Preprocessor:
     Attributes:
         source: roles of the columns.
         features: calendar, lags, rolling statistics; the calendar is filled in.
-        scaling: scales of the target and of covariates.
+        scaling: scales of the target and of covariates; the curve is chosen.
         grid: how short gaps of the target are filled in the lookback.
         lookback: L; a series never seen in training is scaled by its newest L rows (steps).
         ids: S series seen in training.
@@ -93,14 +93,17 @@ class Preprocessor:
         features = spec.features
         if features.calendar is None:
             features = features.model_copy(update={"calendar": choose_cycles(panel.grid)})
-        seen = np.flatnonzero(rows & np.isfinite(panel.values["target"]))
+        target = panel.values["target"]
+        curve = choose_curve(spec.scaling.transform, target[rows])
+        scaling = spec.scaling.model_copy(update={"transform": curve})
+        seen = np.flatnonzero(rows & np.isfinite(target))
         series, first = np.unique(panel.series_of_row[seen], return_index=True)
         numbers = panel.number_of_row[seen[first]]
-        scalers = measure_scalers(panel, rows, spec.source, spec.scaling)
+        scalers = measure_scalers(panel, rows, spec.source, scaling)
         return cls(
             source=spec.source,
             features=features,
-            scaling=spec.scaling,
+            scaling=scaling,
             grid=spec.grid,
             lookback=spec.window.lookback,
             ids=tuple(panel.ids[s] for s in series),

@@ -27,6 +27,22 @@ IQR = 1.3489795003921634
 STEEPEST = 709.0
 
 
+def choose_curve(transform: str, values: Floats) -> str:
+    """Return the curve that `auto` stands for, given the target's training rows; others stay.
+
+    A logarithm turns relative changes into steps of one size; where values change their sign it
+    would tear the smallest ones apart instead.
+
+    Args:
+        transform: of `scaling.transform`.
+        values: of the target, NaN where missing.
+    """
+    if transform != "auto":
+        return transform
+    seen = values[np.isfinite(values)]
+    return "log1p" if seen.size and (seen >= 0).all() else "none"
+
+
 def bend(values: Floats, transform: str) -> Floats:
     """Apply a curve of `scaling.transform`; all are odd, ascending and without bounds."""
     if transform == "log1p":

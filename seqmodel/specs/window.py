@@ -111,9 +111,10 @@ class FeatureSpec(Spec):
 class ScalingSpec(Spec):
     """The scale in which the network sees numbers; every forecast is scaled back exactly."""
 
-    transform: Literal["none", "log1p", "asinh"] = Field(
+    transform: Literal["none", "log1p", "asinh", "auto"] = Field(
         "none",
-        description="curve that bends the target before any scale: sign(y) log(1 + |y|) or asinh",
+        description="curve that bends the target before any scale: sign(y) log(1 + |y|) or asinh;"
+        " auto: log1p where no target of the training rows is below 0, else none",
     )
     series: Scale = Field(
         "standard",

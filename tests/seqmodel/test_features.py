@@ -1,5 +1,6 @@
 """What is fitted: names, statistics, categories, from training rows only, and their JSON."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -235,3 +236,16 @@ def test_the_cut_says_where_the_known_columns_are(panel, fitted):
     assert (cut.season, cut.cycle) == (12, 12)
     spec = make_rich_spec(model={"kind": "segment", "cycle": 168})
     assert encode(panel, spec)[0].cut(spec).cycle == 168
+
+
+def test_the_curve_is_chosen_by_training_rows_alone(panel):
+    spec = make_rich_spec(scaling={"transform": "auto"})
+    assert Preprocessor.fit(panel, spec, BORDER).scaling.transform == "log1p"
+    values = panel.values["target"].copy()
+    values[panel.number_of_row > BORDER] -= 1e6
+    later = dataclasses.replace(panel, values={**panel.values, "target": values})
+    assert Preprocessor.fit(later, spec, BORDER).scaling.transform == "log1p"
+    below = dataclasses.replace(panel, values={**panel.values, "target": values - 1e6})
+    fitted = Preprocessor.fit(below, spec, BORDER)
+    assert fitted.scaling.transform == "none"
+    assert Preprocessor.from_json(fitted.to_json()).scaling.transform == "none"

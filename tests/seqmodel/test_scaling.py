@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from seqmodel.scaling import IQR, SCALES, Scaler, bend, unbend
+from seqmodel.scaling import IQR, SCALES, Scaler, bend, choose_curve, unbend
 from seqmodel.specs import Scale, ScalingSpec
 
 NUMBERS = st.floats(-1e12, 1e12, allow_subnormal=False)
 EVERY = st.sampled_from(sorted(SCALES))
-CURVES = get_args(ScalingSpec.model_fields["transform"].annotation)
+CURVES = tuple(c for c in get_args(ScalingSpec.model_fields["transform"].annotation) if c != "auto")
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -319,3 +319,17 @@ def test_what_is_missing_stays_missing_under_a_curve(curve):
     values = np.array([np.nan, 1.0])
     assert np.isnan(bend(values, curve)).tolist() == [True, False]
     assert np.isnan(unbend(values, curve)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "curve"),
+    [
+        ([0.0, 5.0, np.nan], "log1p"),
+        ([-0.1, 5.0, np.nan], "none"),
+        ([np.nan], "none"),
+        ([], "none"),
+    ],
+)
+def test_auto_is_a_logarithm_where_nothing_is_below_zero(values, curve):
+    assert choose_curve("auto", np.array(values)) == curve
+    assert choose_curve("asinh", np.array(values)) == "asinh"
