@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,12 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
         fitted: feature order, scalers and category maps.
         panel: rows of S series.
         until: grid number of the earliest cutoff that will be forecast from: series that were
-            never seen in training are scaled by their rows up to here.
+            never seen in training are scaled by their rows up to here, and static covariates are
+            those known here.
     """
     demand_kinds(panel, fitted.source, set(fitted.categories))
     scalers = fitted.align(panel, until)
+    constants = panel.static_at(until)
     births = _find_births(fitted, panel, until)
     values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)
     # What a window's own scale is still to be applied to keeps its holes.
@@ -49,8 +52,8 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
         gap=measure_open(panel, fitted.grid) if filled else np.zeros(0, dtype=np.int32),
         begins=panel.offsets[:-1].copy(),
         first=panel.first,
-        static=_encode_static(fitted, panel),
-        static_codes=_encode_codes(fitted, panel),
+        static=_encode_static(fitted, constants, len(panel.ids)),
+        static_codes=_encode_codes(fitted, constants, len(panel.ids)),
         series_codes=(fitted.find(panel.ids) + 1).astype(np.int32)[:, None],
         scale=scalers["target"].spread.astype(np.float32)[:, None],
     )
@@ -150,18 +153,22 @@ def _encode_labels(fitted: Preprocessor, panel: Panel) -> NDArray[np.int32]:
     return codes
 
 
-def _encode_static(fitted: Preprocessor, panel: Panel) -> NDArray[np.float32]:
+def _encode_static(
+    fitted: Preprocessor, constants: dict[str, NDArray[Any]], series: int
+) -> NDArray[np.float32]:
     columns = [
-        np.clip((panel.static[name].astype(np.float64) - mean) / spread, -CLIP, CLIP)
+        np.clip((constants[name].astype(np.float64) - mean) / spread, -CLIP, CLIP)
         for name, (mean, spread) in fitted.reals.items()
     ]
-    stacked = np.stack(columns, axis=1) if columns else np.empty((len(panel.ids), 0))
+    stacked = np.stack(columns, axis=1) if columns else np.empty((series, 0))
     return np.nan_to_num(stacked).astype(np.float32)
 
 
-def _encode_codes(fitted: Preprocessor, panel: Panel) -> NDArray[np.int32]:
+def _encode_codes(
+    fitted: Preprocessor, constants: dict[str, NDArray[Any]], series: int
+) -> NDArray[np.int32]:
     columns = []
     for name in fitted.static_names:
         codes = {c: i + 1 for i, c in enumerate(fitted.categories[name])}
-        columns.append([0 if v is None else codes.get(str(v), 0) for v in panel.static[name]])
-    return np.array(columns, dtype=np.int32).reshape(len(columns), len(panel.ids)).T
+        columns.append([0 if v is None else codes.get(str(v), 0) for v in constants[name]])
+    return np.array(columns, dtype=np.int32).reshape(len(columns), series).T

@@ -8,6 +8,7 @@
     ├── StoreError           a stored file is missing, damaged or contested      exit 1
     ├── TrainingError        the model cannot be trained to a usable state       exit 1
     └── ChildDied            a child process was killed or overran; retryable    exit 1
+        └── OutOfMemory      it met its limit, or the machine's; retryable       exit 2
 
 Every message is one sentence that says what was found, what was needed and what to do. Every
 exception takes that sentence as its only argument, so that it survives JSON and other processes.
@@ -58,6 +59,12 @@ class TrainingError(SeqmodelError):
 
 class ChildDied(SeqmodelError):  # noqa: N818 - it says what happened
     """A child process ended without an answer, or did not answer before its deadline."""
+
+
+class OutOfMemory(ChildDied):
+    """A child process found no free memory: the spec asks for more than there is."""
+
+    exit_code: ClassVar[int] = 2
 
 
 def quote(name: object, most: int = 40) -> str:

@@ -83,7 +83,7 @@ class Preprocessor:
             found = np.unique(labels.codes[rows])
             categories[name] = tuple(labels.names[code] for code in found if code >= 0)
         taught = np.unique(panel.series_of_row[rows])
-        for name, values in panel.static.items():
+        for name, values in panel.static_at(until).items():
             if values.dtype == object:
                 categories[name] = tuple(sorted({str(v) for v in values[taught] if v is not None}))
             else:

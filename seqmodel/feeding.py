@@ -2,14 +2,15 @@
 
 epoch e:  position 0 | 1 | 2 | ... | steps - 1        each a batch of `batch_size` windows
                        ^ a run that was killed goes on here, with the same windows
+gathered: |---- a load ----|---- a load ----|         several batches at once
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import islice
 from typing import final
 
@@ -24,10 +25,10 @@ from seqmodel.windows import WindowIndex, Windows
 
 Integers = NDArray[np.int64]
 
-#: Batches gathered ahead of the network.
-AHEAD = 3
-#: Time between two batches from which on they are gathered ahead, in another thread (seconds).
-HAND_OVER = 1e-3
+#: Loads gathered ahead of the network, by another thread: numpy copies without the interpreter.
+AHEAD = 2
+#: Size of a load (bytes): handing it over takes less time by far than gathering it.
+LOAD = 6 << 20
 #: Positions shuffled at once: one batch alone would cost more in calls than in work.
 SHUFFLED = 16_384
 
@@ -79,41 +80,58 @@ class Feeder:
             epoch: counted from 1.
             position: batches of this epoch that are done.
         """
-        coming = self.windows(epoch, position)
-        waiting: deque[Future[Batch]] = deque()
-        busy = 0.0
+        # Loads begin at the same positions wherever an epoch is taken up: the same sums to the bit.
+        skipped = position % self.together
+        coming = self._cut(epoch, position - skipped, self.together)
+        waiting: deque[Future[list[Batch]]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="feeder") as pool:
             while True:
-                # A consumer that is quicker than a hand-over is best served at once.
-                for windows in islice(coming, AHEAD - len(waiting) if busy > HAND_OVER else 0):
-                    waiting.append(pool.submit(self._read, windows))
-                if waiting:
-                    batch = waiting.popleft().result()
-                else:
-                    chosen = next(coming, None)
-                    if chosen is None:
-                        return
-                    batch = self._read(chosen)
-                begun = time.perf_counter()
-                yield batch
-                busy = time.perf_counter() - begun
+                for windows in islice(coming, AHEAD - len(waiting)):
+                    waiting.append(pool.submit(self._gather, windows))
+                if not waiting:
+                    return
+                if not waiting[0].done():
+                    # Quicker than the other thread: gather beside it instead of waiting for it.
+                    waiting.extend(map(self._gather_here, islice(coming, 1)))
+                yield from waiting.popleft().result()[skipped:]
+                skipped = 0
+
+    @cached_property
+    def together(self) -> int:
+        """Batches of a load."""
+        size = self.reader.bytes_of_a_window * self.train.batch_size
+        return max(min(LOAD // size, self.steps), 1)
 
     def windows(self, epoch: int, position: int = 0) -> Iterator[Windows]:
         """Yield the windows of the batches of an epoch from a position on."""
+        return self._cut(epoch, position, 1)
+
+    def _cut(self, epoch: int, position: int, together: int) -> Iterator[Windows]:
+        """Yield the windows of so many batches at once, the last ones of an epoch may be fewer."""
         size = self.train.batch_size
         order = Permutation(self.count, (self.train.seed, epoch))
-        together = max(SHUFFLED // size, 1)
-        for begin in range(position, self.steps, together):
-            end = min(begin + together, self.steps)
-            places = np.arange(begin * size, end * size) % self.count
-            chosen = self._choose(order(places), epoch)
-            for batch in range(end - begin):
-                yield chosen.take(slice(batch * size, (batch + 1) * size))
+        many = together * max(SHUFFLED // (size * together), 1)
+        for begin in range(position, self.steps, many):
+            end = min(begin + many, self.steps)
+            drawn = order(np.arange(begin * size, end * size) % self.count)
+            if self._series is not None:
+                drawn = self._balance(drawn, epoch)
+            chosen = self.index.take(drawn)
+            for load in range(0, len(chosen), size * together):
+                yield chosen.take(slice(load, load + size * together))
 
-    def _choose(self, drawn: Integers, epoch: int) -> Windows:
-        if self._series is None:
-            return self.index.take(drawn)
-        return self.index.take(self._balance(drawn, epoch))
+    def _gather(self, windows: Windows) -> list[Batch]:
+        """Read a load, cut into its batches."""
+        return list(self._read(windows).split(self.train.batch_size))
+
+    def _gather_here(self, windows: Windows) -> Future[list[Batch]]:
+        """Read a load in this thread; what goes wrong is raised when its turn comes."""
+        load: Future[list[Batch]] = Future()
+        try:
+            load.set_result(self._gather(windows))
+        except Exception as error:  # noqa: BLE001 - raised by `result`
+            load.set_exception(error)
+        return load
 
     def _balance(self, drawn: Integers, epoch: int) -> Integers:
         """Turn numbers into windows so that every series comes equally often."""
@@ -128,7 +146,7 @@ class Feeder:
         found: Integers = np.minimum(begins + within, ends[place] - 1)
         return found
 
-    @property
+    @cached_property
     def _bounds(self) -> tuple[Integers, NDArray[np.int32]]:
         """Where the windows of each series end in the index, whose runs go series by series."""
         last = np.flatnonzero(np.diff(self.index.series, append=-1))

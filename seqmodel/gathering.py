@@ -7,6 +7,7 @@ short       |____-----|-- horizon H --|        _ no rows: zeros, flagged as not 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -40,6 +41,14 @@ class Batch:
     targets: Floats32
     weights: Floats32
     normaliser: Normaliser | None
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """Yield the windows in parts of `size`, in order, without copying them."""
+        for begin in range(0, len(self.targets), size):
+            part = slice(begin, begin + size)
+            inputs: Inputs = {name: array[part] for name, array in self.inputs.items()}
+            normaliser = self.normaliser.take(part) if self.normaliser else None
+            yield Batch(inputs, self.targets[part], self.weights[part], normaliser)
 
     def inverse(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring N x H x Q forecasts back to the scale of the series."""
@@ -76,6 +85,13 @@ class WindowReader:
         self._values = _flatten(rows.values, self.steps)
         self._codes = _flatten(rows.codes, self.steps)
         self._target = _flatten(rows.target[:, None], cut.horizon)
+
+    @property
+    def bytes_of_a_window(self) -> int:
+        """Memory that the rows of a window take, once they are gathered (bytes)."""
+        rows = self.rows
+        columns = sum(array.itemsize * array.shape[1] for array in (rows.values, rows.codes))
+        return self.steps * columns
 
     def read(self, windows: Windows) -> Batch:
         """Gather N windows."""

@@ -67,6 +67,10 @@ class Normaliser:
         spread = np.where(calm, 1.0, np.maximum(spread, LEAST_SPREAD))[:, None]
         return cls(past, future, spread.astype(np.float32))
 
+    def take(self, part: slice) -> Normaliser:
+        """Return those of some neighbouring windows."""
+        return Normaliser(self.past[part], self.future[part], self.spread[part])
+
     def inverse(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Undo the scale of N x H x Q forecasts."""
         back: NDArray[np.float64] = values * self.spread[:, :, None] + self.future[:, :, None]

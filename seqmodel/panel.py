@@ -9,7 +9,7 @@ series c         |##____|hhhh|          _ missing: the series ended early
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from seqmodel.errors import DataError
 from seqmodel.grid import Grid
 from seqmodel.specs import SourceSpec
+from seqmodel.static import Earlier, find_changes
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -55,7 +56,8 @@ class Panel:
         horizon: rows each series has after the cutoff, with known covariates only (steps).
         values: target, real past and known covariates, R rows each, NaN where missing.
         labels: categorical past and known covariates, R rows each.
-        static: S values for each static covariate, numbers or strings.
+        static: S values for each static covariate at the cutoff, numbers or strings.
+        earlier: what those static covariates were before that changed.
     """
 
     grid: Grid
@@ -67,6 +69,7 @@ class Panel:
     values: dict[str, Floats]
     labels: dict[str, Labels]
     static: dict[str, NDArray[Any]]
+    earlier: dict[str, Earlier] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.ids, self.ids[1:], strict=False))
@@ -99,6 +102,23 @@ class Panel:
         starts = np.repeat(self.offsets[:-1] - self.first, np.diff(self.offsets))
         return np.arange(self.rows, dtype=np.int64) - starts
 
+    def static_at(self, number: int) -> dict[str, NDArray[Any]]:
+        """Return S values for each static covariate as they were known at a grid number.
+
+        A series that begins later has its first value.
+        """
+        found = dict(self.static)
+        for name, earlier in self.earlier.items():
+            found[name] = earlier.put(found[name], number)
+        return found
+
+    def changes_after(self, number: int) -> NDArray[np.bool_]:
+        """Mark those of S series with a static covariate that changes after a grid number."""
+        marks = np.zeros(len(self.ids), dtype=bool)
+        for earlier in self.earlier.values():
+            marks[earlier.series[earlier.ends > number]] = True
+        return marks
+
     def take(self, series: Integers) -> Panel:
         """Return the panel of some series, ascending."""
         lengths = np.diff(self.offsets)[series]
@@ -115,6 +135,7 @@ class Panel:
             values={name: values[rows] for name, values in self.values.items()},
             labels={n: Labels(one.codes[rows], one.names) for n, one in self.labels.items()},
             static={name: values[series] for name, values in self.static.items()},
+            earlier={name: earlier.take(series) for name, earlier in self.earlier.items()},
         )
 
 
@@ -161,6 +182,7 @@ def build_panel(
     covariates = (*source.past, *source.known)
     columns = ("target", *covariates)
     categorical = [name for name in covariates if is_categorical(rows.schema.field(name), source)]
+    past = numbers <= cutoff
     panel = Panel(
         grid=grid,
         ids=ids,
@@ -177,9 +199,9 @@ def build_panel(
             )
             for name in categorical
         },
-        static=_take_static(rows, codes, numbers <= cutoff, len(ids), source),
+        static=_take_static(rows, codes, past, len(ids), source),
+        earlier=_take_earlier(rows, codes, numbers, past, source),
     )
-    past = numbers <= cutoff
     _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), columns)
     later = rows.filter(pa.array(~past)).select(["series_id", "timestamp", *source.known])
     for table in (later, future):
@@ -268,6 +290,24 @@ def _take_static(
         name: _take(rows[name], chosen, is_categorical(rows.schema.field(name), source))
         for name in source.static
     }
+
+
+def _take_earlier(
+    rows: pa.Table,
+    codes: Integers,
+    numbers: Integers,
+    past: NDArray[np.bool_],
+    source: SourceSpec,
+) -> dict[str, Earlier]:
+    """Take what static covariates were before they changed, where they did."""
+    found = {}
+    for name in source.static:
+        before = find_changes(rows[name], codes, past)
+        if len(before):
+            categorical = is_categorical(rows.schema.field(name), source)
+            values = _take(rows[name], pa.array(before), categorical)
+            found[name] = Earlier(codes[before], numbers[before + 1], values)
+    return found
 
 
 def _take(column: pa.ChunkedArray, rows: pa.Array, categorical: bool) -> NDArray[Any]:  # noqa: FBT001

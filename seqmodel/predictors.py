@@ -89,8 +89,10 @@ class Network:
         lookback = self.spec.window.lookback
         windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
         quantiles = self._predict(panel, windows, int(cutoffs[0]))
-        # The scale of a new series is that of its lookback, which is another at each cutoff.
-        new = np.flatnonzero(self.fitted.find(panel.ids) < 0)
+        # The scale of a new series is that of its lookback, which is another at each cutoff; a
+        # static covariate may be, too.
+        moving = (self.fitted.find(panel.ids) < 0) | panel.changes_after(int(cutoffs[0]))
+        new = np.flatnonzero(moving)
         for cutoff in cutoffs[1:] if len(new) else ():
             few = panel.take(new)
             chosen = index_cutoffs(few.first, few.offsets, lookback, np.array([cutoff]), least)

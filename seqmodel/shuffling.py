@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -24,17 +25,24 @@ def scramble(values: Hashes, key: int) -> Hashes:
     """Hash 64 bits under a key (the finaliser of SplitMix64, S. Vigna 2015)."""
     with np.errstate(over="ignore"):
         mixed = values + np.uint64(key)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        found: Hashes = mixed ^ (mixed >> np.uint64(31))
-    return found
+        # In place: memory taken anew for each of many short steps costs as much as they do.
+        mixed ^= mixed >> np.uint64(30)
+        mixed *= np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(27)
+        mixed *= np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
 def _turn(values: Hashes, hashes: Hashes, size: int) -> Hashes:
-    """Move values below `size` on by hashes, around a circle of that size."""
+    """Move values below `size` on by hashes, which are used up, around a circle of that size."""
     # The upper half of a hash as a share of the circle: a product instead of a division.
-    moved = values + ((hashes >> np.uint64(32)) * np.uint64(size) >> np.uint64(32))
-    found: Hashes = moved - np.uint64(size) * (moved >= np.uint64(size))
+    hashes >>= np.uint64(32)
+    hashes *= np.uint64(size)
+    hashes >>= np.uint64(32)
+    hashes += values
+    # Below zero an unsigned number is huge: the smaller of both is the one on the circle.
+    found: Hashes = np.minimum(hashes, hashes - np.uint64(size))
     return found
 
 
@@ -69,7 +77,7 @@ class Permutation:
             y = _turn(y, scramble(x, second), b)
         return (x * np.uint64(b) + y).astype(np.int64)
 
-    @property
+    @cached_property
     def _keys(self) -> list[tuple[int, int]]:
         drawn = np.random.SeedSequence(self.key).generate_state(2 * TURNS, np.uint64)
         return [(int(drawn[2 * i]), int(drawn[2 * i + 1])) for i in range(TURNS)]

@@ -26,8 +26,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seqmodel.errors import ChildDied, SeqmodelError, find_error
+from seqmodel.errors import ChildDied, OutOfMemory, SeqmodelError, find_error
 from seqmodel.store.compiled import prepare_compiled
+from tasks.weighing import Scales
 
 Tell = Callable[[dict[str, Any]], None]
 #: Lines of the child's standard error kept for the error message.
@@ -35,8 +36,13 @@ LAST_WORDS = 20
 #: Time a child that said its last word gets to end by itself, so that its exit code is its own.
 GRACE = 5.0
 PR_SET_PDEATHSIG = 1
-#: Time between two looks at the child's memory (seconds).
-WEIGH_EVERY = 0.5
+#: What helps where memory is short.
+SMALLER = (
+    "needed more than is free; lower train.batch_size, window.lookback or model.units, or run on a"
+    " larger machine"
+)
+#: Errors that say the same, by name: TensorFlow is not imported here.
+EXHAUSTED = {"MemoryError", "ResourceExhaustedError"}
 #: Folder of the packages `tasks` and `seqmodel`.
 HOME = Path(__file__).resolve().parent.parent
 
@@ -62,6 +68,7 @@ def run_in_child(
 
     Raises:
         ChildDied: if the child is killed, crashes without an answer, or overruns.
+        OutOfMemory: if it met the limit or found no free memory.
         SeqmodelError: the error that the child raised, of its own class.
     """
     process = subprocess.Popen(  # noqa: S603 - our own module, no shell
@@ -78,8 +85,8 @@ def run_in_child(
         threading.Thread(target=_drain, args=(process.stdout, lines.put), daemon=True),
         threading.Thread(target=_drain, args=(process.stderr, _keep(words)), daemon=True),
     ]
-    heavy = _Scales(process, memory_limit)
-    for reader in (*readers, heavy.watcher):
+    scales = Scales(process, memory_limit)
+    for reader in (*readers, scales.watcher):
         reader.start()
     try:
         answer = _converse(process, lines, job, time.monotonic() + deadline, tell, log)
@@ -94,24 +101,35 @@ def run_in_child(
     finally:
         process.kill()
         code = process.wait()
-        heavy.watcher.join(timeout=5)
+        scales.watcher.join(timeout=5)
         for reader in readers:
             reader.join(timeout=5)
-    if answer is None and heavy.found:
-        raise ChildDied(
-            f"found the child process of {function} at {heavy.found} MiB of memory, needed at most"
-            f" {memory_limit} (train.memory_limit); raise it, or lower train.batch_size"
-        )
     if answer is None:
-        last = words[-1].strip() if words else "no last words"
-        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        raise ChildDied(
-            f"found the child process of {function} dead ({name}; {last[:200]}), needed its answer;"
-            " it is tried again, look at memory and the log if it stays so"
-        )
+        raise _explain_death(function, code, words, scales)
     if "error" in answer:
         raise find_error(answer["error"])(answer["sentence"])
     return answer["answer"]
+
+
+def _explain_death(function: str, code: int, words: list[str], scales: Scales) -> ChildDied:
+    """Say how a child ended that gave no answer."""
+    if scales.found:
+        return OutOfMemory(
+            f"found the child process of {function} at {scales.found} MiB of memory, needed at most"
+            f" {scales.limit} (train.memory_limit); raise it, or lower train.batch_size,"
+            " window.lookback or model.units"
+        )
+    if code == -signal.SIGKILL and scales.was_machine_full():
+        return OutOfMemory(
+            f"found no free memory on this machine: the system ended the child process of"
+            f" {function} at {scales.heaviest} MiB; {SMALLER}"
+        )
+    last = words[-1].strip() if words else "no last words"
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return ChildDied(
+        f"found the child process of {function} dead ({name}; {last[:200]}), needed its answer;"
+        " it is tried again, look at memory and the log if it stays so"
+    )
 
 
 def make_environment() -> dict[str, str]:
@@ -138,25 +156,6 @@ def _find_compiled() -> dict[str, str]:
         return {}
     flags = f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_prefix=s"
     return {"TF_XLA_FLAGS": f"{os.environ.get('TF_XLA_FLAGS', '')} {flags}".strip()}
-
-
-class _Scales:
-    """Weighs a process twice a second and ends it when it is too heavy."""
-
-    def __init__(self, process: subprocess.Popen[str], limit: int | None) -> None:
-        self.process, self.limit, self.found = process, limit, 0
-        self.watcher = threading.Thread(target=self._watch, daemon=True)
-
-    def _watch(self) -> None:
-        while self.limit is not None and self.process.poll() is None:
-            with suppress(OSError, IndexError, ValueError):
-                pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-                weight = pages * os.sysconf("SC_PAGE_SIZE") >> 20
-                if weight > self.limit:
-                    self.found = weight
-                    self.process.kill()
-                    return
-            time.sleep(WEIGH_EVERY)
 
 
 def _converse(
@@ -250,8 +249,12 @@ def serve(function: str, parent: int) -> None:
         return
     except Exception as error:  # noqa: BLE001 - said to the parent, with its traceback
         library.error("%s", traceback.format_exc())
+        if type(error).__name__ in EXHAUSTED:
+            sentence = f"found no free memory in the child process of {function}, {SMALLER}"
+            _say({"error": OutOfMemory.__name__, "sentence": sentence})
+            return
         # What the machine did may pass at the next try, a bug does not.
-        kind = ChildDied if isinstance(error, (OSError, MemoryError)) else SeqmodelError
+        kind = ChildDied if isinstance(error, OSError) else SeqmodelError
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         _say(
             {

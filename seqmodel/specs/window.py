@@ -92,8 +92,8 @@ class FeatureSpec(Spec):
     )
     static_changes: Literal["newest", "refuse"] = Field(
         "newest",
-        description="a static covariate with several values in one series: the newest counts, or"
-        " refuse the data",
+        description="a static covariate with several values in one series: the newest known at a"
+        " cutoff counts, or refuse the data",
     )
 
     @field_validator("rolling")

@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pytest
 from flows.nightly import nightly
 from flows.refresh import refresh
 from flows.retrain import retrain
-from seqmodel.errors import QualityError, SourceError
+from seqmodel.errors import OutOfMemory, QualityError, SourceError
 from seqmodel.reporting.night import Night
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_file
@@ -175,6 +175,31 @@ def test_a_training_that_overruns_its_deadline_still_leaves_a_forecast(meters_fi
     assert outcomes(night)["forecast"] == "ran"
     assert any("retraining failed" in note for note in night.notes)
     assert night.tone == "warn"
+
+
+def test_a_training_above_its_memory_limit_is_refused_by_its_knob_and_touches_no_champion(
+    first, monkeypatch
+):
+    source, root, _ = first
+    monkeypatch.setenv("SEQMODEL_DATA", str(root))
+    before = list_files(root, "models", "forecasts", "champion.json")
+    with pytest.raises(OutOfMemory, match=r"\(train.memory_limit\)") as refused:
+        retrain(spec=make_spec(source, train={"memory_limit": 256}), as_of=AS_OF)
+    assert refused.value.exit_code == 2
+    assert list_files(root, "models", "forecasts", "champion.json") == before
+
+
+@pytest.mark.long
+def test_a_training_above_its_memory_limit_still_leaves_the_champions_forecast(first, monkeypatch):
+    source, root, _ = first
+    monkeypatch.setenv("SEQMODEL_DATA", str(root))
+    champion = (root / "meters" / "champion.json").read_bytes()
+    spec = make_spec(source, train={"memory_limit": 256})
+    night = run(nightly, spec, root, AS_OF + timedelta(hours=1))
+    assert outcomes(night)["train"] == "failed"
+    assert outcomes(night)["forecast"] == "ran"
+    assert night.forecast_head[0]["model_version"] == json.loads(champion)["version"]
+    assert (root / "meters" / "champion.json").read_bytes() == champion
 
 
 @pytest.mark.long

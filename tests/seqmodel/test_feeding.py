@@ -19,13 +19,13 @@ from tests.seqmodel.small import make_rows
 LOOKBACK, HORIZON = 4, 2
 
 
-def make_feeder(lengths=(40, 12, 90), stride=1, **train):
+def make_feeder(lengths=(40, 12, 90), stride=1, scale="none", **train):
     rows = make_rows(lengths)
     offsets = np.append(rows.begins, len(rows.values))
     index = index_windows(
         rows.first, offsets, LOOKBACK, HORIZON, after=-999, until=200, stride=stride, least=2
     )
-    reader = WindowReader(rows, Cut(LOOKBACK, HORIZON, known=2))
+    reader = WindowReader(rows, Cut(LOOKBACK, HORIZON, known=2, scale=scale))
     return Feeder(reader, index, TrainSpec.model_validate({"batch_size": 16, **train}))
 
 
@@ -117,6 +117,25 @@ def test_the_order_does_not_depend_on_how_many_positions_are_shuffled_at_once(mo
     assert list_epoch(make_feeder(), position=3) == whole[48:]
 
 
+@pytest.mark.parametrize("load", [1, 8000, 20_000, 1 << 30])
+@pytest.mark.parametrize("scale", ["none", "standard"])
+def test_batches_do_not_depend_on_how_many_are_gathered_at_once(monkeypatch, load, scale):
+    wanted = [to_bytes(batch) for batch in make_feeder(scale=scale).batches(3)]
+    monkeypatch.setattr("seqmodel.feeding.LOAD", load)
+    feeder = make_feeder(scale=scale)
+    assert (feeder.together == 1) == (load == 1)
+    assert [to_bytes(batch) for batch in feeder.batches(3)] == wanted
+    assert [to_bytes(batch) for batch in feeder.batches(3, 5)] == wanted[5:]
+
+
+def test_the_batches_of_a_load_keep_their_own_scale():
+    feeder = make_feeder(scale="standard")
+    wanted = [feeder.reader.read(windows) for windows in feeder.windows(2)]
+    for batch, alone in zip(feeder.batches(2), wanted, strict=True):
+        values = np.ones((16, HORIZON, 1))
+        np.testing.assert_allclose(batch.inverse(values), alone.inverse(values), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("most", "batches"), [(None, 8), (64, 4), (70, 4), (3, 1), (100_000, 8)])
 def test_an_epoch_draws_at_most_so_many_windows(most, batches):
     feeder = make_feeder(windows_per_epoch=most)
@@ -184,15 +203,16 @@ def test_batches_are_those_of_the_windows_read_one_after_the_other():
     assert [to_bytes(batch) for batch in feeder.batches(2)] == wanted
 
 
-class Broken:
-    """A reader whose third batch is lost."""
+class Watched:
+    """A reader that counts its loads, of one batch each, and may lose one of them."""
 
-    def __init__(self, reader):
-        self.rows, self.reader, self.calls = reader.rows, reader, 0
+    def __init__(self, reader, lost=None):
+        self.rows, self.reader, self.lost, self.calls = reader.rows, reader, lost, 0
+        self.bytes_of_a_window = 1 << 30
 
     def read(self, windows):
         self.calls += 1
-        if self.calls == 3:
+        if self.lost and np.array_equal(windows.starts, self.lost.starts):
             raise OSError("found the disk gone")
         return self.reader.read(windows)
 
@@ -203,7 +223,9 @@ def list_feeders():
 
 def test_what_goes_wrong_while_gathering_is_raised_where_the_batches_are_read():
     feeder = make_feeder()
-    batches = Feeder(Broken(feeder.reader), feeder.index, feeder.train).batches(1)
+    third = list(feeder.windows(1))[2]
+    broken = Watched(feeder.reader, lost=third)
+    batches = Feeder(broken, feeder.index, feeder.train).batches(1)
     assert [len(next(batches).targets) for _ in range(2)] == [16, 16]
     with pytest.raises(OSError, match="disk gone"):
         next(batches)
@@ -219,12 +241,11 @@ def test_a_reader_who_leaves_early_leaves_no_thread_behind():
 
 def test_no_more_batches_than_needed_are_gathered_ahead():
     feeder = make_feeder()
-    counting = Broken(feeder.reader)
-    counting.calls = 100
+    counting = Watched(feeder.reader)
     batches = Feeder(counting, feeder.index, feeder.train).batches(1)
     next(batches)
     time.sleep(0.05)
-    assert counting.calls - 100 <= AHEAD + 1
+    assert counting.calls <= AHEAD + 1
     batches.close()
 
 

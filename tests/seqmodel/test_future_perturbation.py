@@ -5,6 +5,7 @@
     ---------+------------------------c--------------------+------------- end
     target   |  real  real  real  real|  GARBAGE  GARBAGE  |  GARBAGE
     past     |  real  real  real  real|  GARBAGE  GARBAGE  |  GARBAGE     numbers and categories
+    static   |  real  real  real  real|  GARBAGE  GARBAGE  |  GARBAGE     it should not change
     known    |  real  real  real  real|  real     real     |  real        it is known by contract
              |                        |
              statistics, every input of the windows at c and before,  ->  baseline's and network's
@@ -89,7 +90,7 @@ def garble(table, columns, seed=9, after=CUTOFF):
 
 
 REAL = make_real()
-GARBAGE = garble(REAL, ["target", *SOURCE.past])
+GARBAGE = garble(REAL, ["target", *SOURCE.past, *SOURCE.static])
 
 
 class Eager:

@@ -567,3 +567,24 @@ def test_a_series_of_one_row_gives_no_training_window_and_does_no_harm(tmp_path)
 def test_a_table_of_one_row_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(DataError, match="found 1 steps in the longest series"):
         store_windows(tmp_path, make_spec(), make_table(series=1).slice(0, 1))
+
+
+@settings(deadline=None)
+@given(
+    counts=st.lists(st.sampled_from([1, 1, 2, 3, 50, 1000]), min_size=1, max_size=30),
+    stride=st.integers(1, 3),
+    data=st.data(),
+)
+def test_the_windows_at_some_positions_are_those_of_the_whole_list(counts, stride, data):
+    counts = np.array(counts)
+    starts = np.cumsum(counts * stride) - counts * stride
+    index = WindowIndex(starts, counts, np.arange(len(counts), dtype=np.int32), stride)
+    listed = [
+        (start + i * stride, run)
+        for run, (start, count) in enumerate(zip(starts, counts, strict=True))
+        for i in range(count)
+    ]
+    positions = data.draw(st.lists(st.integers(0, len(listed) - 1), max_size=50))
+    found = index.take(np.array(positions, dtype=np.int64))
+    assert found.starts.tolist() == [listed[p][0] for p in positions]
+    assert found.series.tolist() == [listed[p][1] for p in positions]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from seqmodel.errors import ChildDied, DataError, SeqmodelError
+from seqmodel.errors import ChildDied, DataError, OutOfMemory, SeqmodelError
+from tasks import weighing
 from tasks.child import run_in_child
 from tasks.retrying import may_pass
 
@@ -20,8 +22,10 @@ HERE = "tests.tasks.work_in_child"
 ROOT = Path(__file__).parents[2]
 
 
-def run(name, job=None, deadline=30.0, tell=lambda _: None):
-    return run_in_child(f"{HERE}:{name}", job or {}, deadline=deadline, tell=tell, log=LOG)
+def run(name, job=None, deadline=30.0, tell=lambda _: None, **limits):
+    return run_in_child(
+        f"{HERE}:{name}", job or {}, deadline=deadline, tell=tell, log=LOG, **limits
+    )
 
 
 def is_alive(pid):
@@ -67,6 +71,34 @@ def test_a_full_disk_in_the_child_may_pass():
     with pytest.raises(ChildDied, match="No space left") as found:
         run("fill_disk")
     assert may_pass(found.value)
+
+
+def test_a_child_above_its_memory_limit_is_ended_with_figure_and_knob():
+    with pytest.raises(OutOfMemory, match=r"needed at most 512 \(train.memory_limit\)") as caught:
+        run("grow", memory_limit=512)
+    found = int(re.search(r"at (\d+) MiB", str(caught.value))[1])
+    assert 512 < found < 700
+    assert caught.value.exit_code == 2
+    assert may_pass(caught.value)
+
+
+def test_a_child_below_its_memory_limit_is_left_alone():
+    assert run("answer", {"n": 1}, memory_limit=512)["doubled"] == 2
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "ResourceExhaustedError"])
+def test_a_child_that_finds_no_free_memory_says_what_to_make_smaller(error):
+    with pytest.raises(OutOfMemory, match=r"found no free memory .*lower train.batch_size"):
+        run("find_no_memory", {"error": error})
+
+
+def test_a_child_that_the_system_ended_for_want_of_memory_is_told_from_one_that_somebody_killed(
+    monkeypatch,
+):
+    counts = iter([3, 4])
+    monkeypatch.setattr(weighing, "_count_ended", lambda: next(counts))
+    with pytest.raises(OutOfMemory, match="found no free memory on this machine"):
+        run("kill")
 
 
 def test_a_killed_child_is_named_with_its_signal():

@@ -8,6 +8,7 @@ from prefect.states import Completed, Failed
 from seqmodel.errors import (
     ChildDied,
     DataError,
+    OutOfMemory,
     QualityError,
     SourceError,
     SpecError,
@@ -19,7 +20,14 @@ from tasks.retrying import RETRIES, may_pass, retry_if_it_may_pass
 
 @pytest.mark.parametrize(
     "error",
-    [ChildDied("x"), OSError("disk"), ConnectionResetError(), TimeoutError(), BlockingIOError()],
+    [
+        ChildDied("x"),
+        OutOfMemory("x"),
+        OSError("disk"),
+        ConnectionResetError(),
+        TimeoutError(),
+        BlockingIOError(),
+    ],
 )
 def test_what_may_pass_is_tried_again(error):
     assert may_pass(error)

@@ -29,6 +29,16 @@ def fill_disk(_job, _tell):
     raise OSError(28, "No space left on device")
 
 
+def find_no_memory(job, _tell):
+    raise type(job["error"], (MemoryError,), {})("cannot allocate 1 TB")
+
+
+def grow(_job, _tell):
+    ballast = b"x" * (600 << 20)
+    time.sleep(60)
+    return len(ballast)
+
+
 def kill(_job, _tell):
     os.kill(os.getpid(), signal.SIGKILL)
 
