@@ -90,8 +90,9 @@ class WindowReader:
     def bytes_of_a_window(self) -> int:
         """Memory that the rows of a window take, once they are gathered (bytes)."""
         rows = self.rows
-        columns = sum(array.itemsize * array.shape[1] for array in (rows.values, rows.codes))
-        return self.steps * columns
+        values, codes = rows.values, rows.codes
+        row = values.itemsize * values.shape[1] + codes.itemsize * codes.shape[1]
+        return self.steps * int(row)
 
     def read(self, windows: Windows) -> Batch:
         """Gather N windows."""

@@ -83,8 +83,9 @@ class WindowIndex:
         """Return the runs that some positions are in."""
         table, shift, most = self._table
         if most > MOST_ENDS:
-            return np.searchsorted(self._ends, positions, side="right")
-        runs = table[positions >> shift]
+            found: Integers = np.searchsorted(self._ends, positions, side="right")
+            return found
+        runs: Integers = table[positions >> shift]
         for _ in range(most):
             runs += self._ends[runs] <= positions
         return runs

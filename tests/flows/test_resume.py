@@ -12,6 +12,17 @@ import yaml
 
 from tests.conftest import HOME, ROOT, meters_spec
 
+#: The command, and at its end what it has imported: the heavy libraries belong in its children.
+COMMAND = """
+import runpy, sys
+sys.argv[0] = "flows/nightly.py"
+try:
+    runpy.run_module("flows.nightly", run_name="__main__")
+finally:
+    roots = {name.partition(".")[0] for name in sys.modules}
+    print("imported", sorted(roots & {"tensorflow", "keras", "jax", "torch", "prefect"}))
+"""
+
 
 def start(tmp_path: Path, meters_file: Path) -> subprocess.Popen[str]:
     spec = meters_spec(meters_file)
@@ -19,7 +30,7 @@ def start(tmp_path: Path, meters_file: Path) -> subprocess.Popen[str]:
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
     flags = ["--deployment", "meters", "--prefect-file", str(tmp_path / "own.yaml")]
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.nightly", *flags, "--as-of", "2024-02-08T00:00:00Z"],
+        [sys.executable, "-c", COMMAND, *flags, "--as-of", "2024-02-08T00:00:00Z"],
         cwd=ROOT,
         env={**os.environ, "PREFECT_HOME": HOME, "SEQMODEL_DATA": str(tmp_path / "root")},
         stdout=subprocess.PIPE,
@@ -48,6 +59,7 @@ def test_a_run_killed_after_a_step_resumes_after_it(tmp_path, meters_file, step)
     for name in done[: done.index(step) + 1]:
         assert f"step {name}: taken from the cache" in out
     assert "step forecast: ran" in out
+    assert "imported ['prefect']" in out
     night = json.loads(next((tmp_path / "root").rglob("night.json")).read_text())
     assert night["tone"] == "good"
     staging = tmp_path / "root" / "meters" / "staging"
