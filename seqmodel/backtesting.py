@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.errors import DataError
-from seqmodel.forecasting import limit_forecast, predict_quantiles
+from seqmodel.forecasting import predict_quantiles
 from seqmodel.grid import to_datetime
+from seqmodel.limiting import limit_forecast
 from seqmodel.models.naive import BASELINES
 from seqmodel.panel import Panel
 from seqmodel.scoring import Prediction, Scoring, choose_scoring
@@ -120,7 +121,7 @@ def _predict_all(
     )
     names = tuple(f"{level:g}" for level in spec.output.levels)
     return {
-        name: Prediction(limit_forecast(values, spec.forecast), names)
+        name: Prediction(limit_forecast(values, spec.forecast, spec.output.levels), names)
         for name, values in found.items()
     }
 

@@ -8,15 +8,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from seqmodel.calibrating import Calibrated
+from seqmodel.calibration import Calibration
 from seqmodel.covariates import demand_known
 from seqmodel.errors import StoreError
 from seqmodel.features import Preprocessor
+from seqmodel.limiting import limit_forecast
 from seqmodel.models.naive import BASELINES, Baseline
 from seqmodel.panel import Panel
 from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
-from seqmodel.specs import ForecastSpec, PipelineSpec
+from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import BASELINE as BASELINE_FILE
 from seqmodel.store.bundles import (
+    CALIBRATION,
     ENSEMBLE,
     MODEL,
     member_key,
@@ -72,15 +76,23 @@ def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]
 
 
 def load_predictor(store: Store, key: str) -> Predictor:
-    """Load whatever a bundle holds, a network or an ensemble, after checking every byte of it.
+    """Load whatever a bundle holds, calibrated or not, after checking every byte of it.
 
     Raises:
         StoreError: if a file is missing, changed, or cannot be loaded safely.
     """
     manifest = read_manifest(store, key)
-    if ENSEMBLE not in manifest["files"]:
-        return Network(*load_model(store, key))
-    spec = read_spec(store, key, manifest)
+    if ENSEMBLE in manifest["files"]:
+        found: Predictor = _load_ensemble(store, key, read_spec(store, key, manifest))
+    else:
+        found = Network(*load_model(store, key))
+    if CALIBRATION not in manifest["files"]:
+        return found
+    calibration = Calibration.from_json(store.read_json(f"{key}/{CALIBRATION}"))
+    return Calibrated(found, calibration, read_spec(store, key, manifest))
+
+
+def _load_ensemble(store: Store, key: str, spec: PipelineSpec) -> Ensemble:
     said = store.read_json(f"{key}/{ENSEMBLE}")
     members = [
         Statistical(Baseline.from_json(store.read_json(f"{place}/{BASELINE_FILE}")), spec)
@@ -109,16 +121,6 @@ def predict_quantiles(
         The windows forecast, and N x H x Q in the target's unit.
     """
     return load_predictor(store, key).predict(panel, cutoffs, least)
-
-
-def limit_forecast(quantiles: Floats, limits: ForecastSpec) -> Floats:
-    """Keep forecasts within what is possible; all limits keep the quantiles' order."""
-    low, high = limits.minimum, limits.maximum
-    if limits.whole:
-        # The limits too: rounded last, 0.4 above a least of 0.3 would be published as 0.
-        low, high = low and np.ceil(low), high and np.floor(high)
-        quantiles = np.rint(quantiles)
-    return quantiles if low is None and high is None else np.clip(quantiles, low, high)
 
 
 def forecast_table(
@@ -155,8 +157,9 @@ def forecast_table(
         panel = load_panel(store, table, spec, history=history, births=births)
         demand_known(panel, spec.source, spec.features)
         windows, quantiles = predictor.predict(panel, np.array([panel.cutoff]), least)
+    quantiles = limit_forecast(quantiles, spec.forecast, levels)
     version = model.version if model else BASELINE
-    rows = arrange_rows(panel, windows, limit_forecast(quantiles, spec.forecast), levels, version)
+    rows = arrange_rows(panel, windows, quantiles, levels, version)
     key = forecast_key(spec.name, table.cutoff)
     figures = {
         "cutoff": table.cutoff.isoformat(),

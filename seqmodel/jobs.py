@@ -39,6 +39,7 @@ class TrainJob(Job):
     parent: ModelRef | None = None
     drift: str | None = None
     member: int | None = None
+    table: TableRef | None = None
 
 
 class AssembleJob(Job):
@@ -83,7 +84,8 @@ def train(job: dict[str, Any], tell: Tell) -> Any:
     if j.member is not None:
         parent = parent and find_member(store, parent, j.member)
         folder = MEMBERS
-    ref = train_model(store, j.windows, j.spec, j.as_of, j.lineage, tell, parent, j.drift, folder)
+    what = (store, j.windows, j.spec, j.as_of, j.lineage, tell, parent, j.drift)
+    ref = train_model(*what, folder=folder, table=j.table)
     return ref.model_dump(mode="json")
 
 

@@ -13,8 +13,10 @@ from seqmodel.store.store import Store
 from tasks.caching import cached
 from tasks.child import run_in_child
 
+KNOBS = ("source", "grid", "window", "model", "output", "train", "backtest", "forecast")
 
-@task(name="assemble", **cached("source", "grid", "window", "model", "output", "train", "backtest"))
+
+@task(name="assemble", **cached(*KNOBS))
 def assemble(
     as_of: datetime, judged: ValidatedTableRef, members: tuple[ModelRef, ...], spec: PipelineSpec
 ) -> ModelRef:

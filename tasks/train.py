@@ -18,7 +18,7 @@ from tasks.progress import follow_training
 DRIFTS = ("drift", "level_shift")
 
 
-@task(name="train", **cached("window", "model", "output", "train"))
+@task(name="train", **cached("window", "model", "output", "train", "forecast", "backtest"))
 def train(
     as_of: datetime,
     judged: ValidatedTableRef,
@@ -41,6 +41,7 @@ def train(
         parent=parent,
         drift="; ".join(moved) or None,
         member=member,
+        table=judged.table,
     )
     with follow_training(spec) as tell:
         answer = run_in_child(

@@ -61,7 +61,15 @@ def build_recurrent(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) ->
     hidden = layers.Dense(width, activation="relu")(hidden)
     # Float32 whatever the policy: half precision would round the parameters.
     raw = layers.Dense(head.width, dtype="float32")(hidden)
+    if spec.skip and known is not None:
+        raw = layers.Add(dtype="float32")([raw, _draw_straight(known, head.width)])
     return close_model(inputs, head.finish(raw, inputs["scale"]), spec.kind)
+
+
+def _draw_straight(known: Any, width: int) -> Any:
+    """Return a straight line of what is known about each step: at first it says nothing."""
+    line = layers.Dense(width, use_bias=False, kernel_initializer="zeros", dtype="float32")
+    return line(known)
 
 
 def _read_lookback(rows: Any, spec: ModelSpec) -> Any:

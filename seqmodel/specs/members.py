@@ -20,7 +20,7 @@ SHARED: dict[str, tuple[str, ...]] = {
     "window": ("horizon",),
     "features": (),
     "scaling": (),
-    "output": ("quantiles",),
+    "output": ("quantiles", "calibration", "calibration_unit", "adapt_rate", "adapt_cutoffs"),
     "train": ("holdout", "warm_start", "scratch_every"),
 }
 #: Knobs of an ensemble's model section that are not handed down to its members.
@@ -115,6 +115,7 @@ def _derive(spec: PipelineSpec, member: MemberSpec, seed: int, position: int) ->
     for section in SHARED:
         whole[section] = {**whole.get(section, handed), **given[section]}
     whole["train"]["seed"] = seed
+    whole["output"]["calibration"] = "none"  # The ensemble is calibrated as a whole.
     try:
         return type(spec).model_validate(whole)
     except ValidationError as error:

@@ -59,6 +59,12 @@ class ModelSpec(Spec):
         description="add what enters a layer to what leaves it, where the widths agree",
         json_schema_extra=_read_by(*RECURRENT),
     )
+    skip: bool = Field(
+        default=False,
+        description="add a straight line of what is known about a step to the network's answer:"
+        " where a known covariate is itself a forecast, the network learns what differs from it",
+        json_schema_extra=_read_by(*RECURRENT),
+    )
     kernel_l2: float = Field(
         0.0,
         ge=0,
@@ -204,6 +210,27 @@ class OutputSpec(Spec):
     )
     loss: Literal["mae", "mse", "huber"] = Field(
         "mae", description="loss of a point forecast: absolute, squared, or Huber's with delta 1"
+    )
+
+    calibration: Literal["none", "split", "adaptive"] = Field(
+        "split",
+        description="what is done for each quantile to be met as often as it says: nothing; shifts"
+        " measured on the holdout, step by step (split conformal); or these, and from there on the"
+        " newest cutoffs before each forecast (adaptive conformal)",
+    )
+    calibration_unit: Literal["series", "width"] = Field(
+        "series",
+        description="what the shifts are measured in, so that series share them: the scale of the"
+        " series, or the width of the forecast itself",
+    )
+    adapt_rate: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="share of what a cutoff's coverage was off by that adaptive levels move",
+    )
+    adapt_cutoffs: int = Field(
+        14, ge=1, le=1000, description="newest cutoffs that adaptive levels learn from (cutoffs)"
     )
 
     @field_validator("quantiles")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from seqmodel.specs.base import Columns, Spec, check_order
 from seqmodel.specs.members import Baseline, list_members
@@ -52,10 +52,17 @@ class ForecastSpec(Spec):
     deadline: float = Field(
         3600, gt=0, description="time after which the forecast's process is ended (seconds)"
     )
-    whole: bool = Field(
-        default=False,
-        description="publish whole numbers: the target is a count, so are its quantiles",
+    whole: Literal["none", "median", "all"] = Field(
+        "none",
+        description="publish whole numbers, as the target is a count: none, the median alone, or"
+        " all quantiles (also false and true), whose intervals cover more than they say",
     )
+
+    @field_validator("whole", mode="before")
+    @classmethod
+    def _read_whole(cls, value: Any) -> Any:
+        words = {"false": "none", "true": "all"}
+        return words.get(str(value).lower(), value)
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:

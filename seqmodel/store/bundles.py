@@ -3,15 +3,16 @@
 models/<version>/   manifest.json, model.keras, preprocessor.json             one network
 models/<version>/   manifest.json, ensemble.json, member-1/, member-2/, ...   an ensemble
 
-A member's folder is a bundle itself, or holds the `baseline.json` of a statistical baseline; the
-ensemble's manifest has the checksums of all their files.
+Beside them lies `calibration.json` where intervals are calibrated. A member's folder is a bundle
+itself, or holds the `baseline.json` of a statistical baseline; the ensemble's manifest has the
+checksums of all their files.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +29,7 @@ MODEL = "model.keras"
 PREPROCESSOR = "preprocessor.json"
 ENSEMBLE = "ensemble.json"
 BASELINE = "baseline.json"
+CALIBRATION = "calibration.json"
 #: Folder of the networks of ensembles before they are put together, beside `models`.
 MEMBERS = "members"
 #: Raised whenever older bundles can no longer be read; they are then passed over by name.
@@ -45,7 +47,12 @@ def member_key(key: str, position: int) -> str:
 
 
 def write_bundle(
-    store: Store, key: str, model: Any, preprocessor: dict[str, Any], manifest: dict[str, Any]
+    store: Store,
+    key: str,
+    model: Any,
+    preprocessor: dict[str, Any],
+    manifest: dict[str, Any],
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a bundle and publish it.
 
@@ -55,13 +62,15 @@ def write_bundle(
         model: a Keras model; only its `save` is called.
         preprocessor: the fitted preprocessor as JSON.
         manifest: table fingerprint, spec, seed, versions, scores, ...; `files` is added.
+        more: further files: name -> JSON.
     """
     pipeline = key.split("/", 1)[0]
     with store.workshop(pipeline) as shop:
         folder = shop / "bundle"
         folder.mkdir()
         model.save(folder / MODEL)
-        replace_file(folder / PREPROCESSOR, json.dumps(preprocessor).encode())
+        for name, value in {PREPROCESSOR: preprocessor, **(more or {})}.items():
+            replace_file(folder / name, json.dumps(value).encode())
         manifest = {**manifest, "format": FORMAT, "files": digest_folder(folder)}
         replace_file(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         store.publish(folder, key)
@@ -71,7 +80,7 @@ def write_ensemble(
     store: Store,
     key: str,
     members: Sequence[str | dict[str, Any]],
-    ensemble: dict[str, Any],
+    files: Mapping[str, Any],
     manifest: dict[str, Any],
 ) -> None:
     """Put the bundles of members together as one, and publish it.
@@ -80,7 +89,7 @@ def write_ensemble(
         store: the data root.
         key: where it goes.
         members: the key of each network's bundle, or the JSON of a baseline.
-        ensemble: how the members are combined.
+        files: name -> JSON: how the members are combined, and their calibration.
         manifest: as of `write_bundle`.
     """
     pipeline = key.split("/", 1)[0]
@@ -94,7 +103,8 @@ def write_ensemble(
             else:
                 place.mkdir()
                 replace_file(place / BASELINE, json.dumps(member).encode())
-        replace_file(folder / ENSEMBLE, json.dumps(ensemble, indent=2).encode())
+        for name, value in files.items():
+            replace_file(folder / name, json.dumps(value).encode())
         manifest = {**manifest, "format": FORMAT, "files": digest_folder(folder)}
         replace_file(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         store.publish(folder, key)

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from seqmodel.calibrating import Span
 from seqmodel.forecasting import load_model
 from seqmodel.predictors import Ensemble, Network, Statistical
 from seqmodel.specs import PipelineSpec, list_members
 from seqmodel.splitting import split_steps
-from seqmodel.store.bundles import model_key, read_bundle, write_ensemble
+from seqmodel.store.bundles import ENSEMBLE, model_key, read_bundle, write_ensemble
 from seqmodel.store.fingerprints import digest_code, digest_value
 from seqmodel.store.forecasts import format_moment
 from seqmodel.store.refs import ModelRef, TableRef
 from seqmodel.store.store import Store
-from seqmodel.training.ensembles import Span, put_together
-from seqmodel.training.versions import KNOBS, list_versions
+from seqmodel.training.ensembles import put_together
+from seqmodel.training.versions import KNOBS, describe, list_versions
 from seqmodel.windowing import load_panel
 
 
@@ -44,7 +45,7 @@ def assemble_models(
     first = int(panel.first.min())
     splits = [split_steps(first, panel.cutoff, one.spec) for one in listed]
     spans = [Span(split.train, split.holdout - split.horizon) for split in splits]
-    whole, loss = put_together(panel, spec, networks, spans)
+    predictor, whole, loss = put_together(panel, spec, networks, spans)
     code = digest_code("seqmodel")
     knobs = spec.model_dump(mode="json", include=KNOBS)
     identity = digest_value([[m.fingerprint for m in members], table.fingerprint, knobs, code])
@@ -74,7 +75,7 @@ def assemble_models(
         for member in whole.members
     ]
     key = model_key(spec.name, version)
-    write_ensemble(store, key, stored, said, manifest)
+    write_ensemble(store, key, stored, {ENSEMBLE: said, **describe(predictor)}, manifest)
     return read_bundle(store, key)
 
 

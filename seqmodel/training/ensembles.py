@@ -8,11 +8,8 @@ weights                         |--- learned ----|        on the steps that are 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from seqmodel.calibrating import Span, calibrate, choose_cutoffs
 from seqmodel.ensembling import combine_forecasts, learn_weights
 from seqmodel.models.naive import Baseline
 from seqmodel.panel import Panel
@@ -25,17 +22,6 @@ from seqmodel.tuning import measure_errors, score_quantiles
 from seqmodel.windowing import StoredWindows, cut_windows
 from seqmodel.windows import index_cutoffs
 
-Integers = NDArray[np.int64]
-#: Windows of the holdout that weights are learned on, at most (unless a cutoff has more).
-LEARNED_FROM = 4096
-
-
-class Span(NamedTuple):
-    """The cutoffs of windows that no member was trained on, as grid numbers."""
-
-    first: int
-    last: int
-
 
 def fit_ensemble(
     panel: Panel,
@@ -45,7 +31,7 @@ def fit_ensemble(
     keep: Callable[[Member], Keeper | None] = lambda _: None,
     note: Callable[[Member, Fitted], None] = lambda *_: None,
 ) -> Predictor:
-    """Train what a spec asks for, in this process: a network, or an ensemble and its weights.
+    """Train what a spec asks for, in this process, and calibrate it.
 
     Args:
         panel: rows of S series.
@@ -67,7 +53,7 @@ def fit_ensemble(
             note(member, fitted)
             networks.append(Network(fitted.model, stored.fitted, member.spec))
     if spec.model.kind != "ensemble":
-        return networks[0]
+        return calibrate(networks[0], panel, spec, spans[0])
     return put_together(panel, spec, networks, spans)[0]
 
 
@@ -80,7 +66,7 @@ def find_span(stored: StoredWindows, spec: PipelineSpec) -> Span:
 
 def put_together(
     panel: Panel, spec: PipelineSpec, networks: Sequence[Predictor], spans: Sequence[Span]
-) -> tuple[Ensemble, float]:
+) -> tuple[Predictor, Ensemble, float]:
     """Make one of trained members.
 
     Args:
@@ -90,7 +76,8 @@ def put_together(
         spans: the holdout cutoffs of each member.
 
     Returns:
-        The ensemble, and its mean pinball loss on the holdout in errors of the seasonal naive.
+        What forecasts, the ensemble in it, and its mean pinball loss on the holdout in errors of
+        the seasonal naive.
     """
     span = Span(max(s.first for s in spans), min(s.last for s in spans))
     season, levels, least = spec.source.season, spec.output.levels, spec.window.least_rows
@@ -112,18 +99,4 @@ def put_together(
         weights = learn_weights(forecasts, known, levels, actual, unit)
         whole = Ensemble(spec, members, weights)
     said = combine_forecasts(forecasts, known, levels, spec.model.combine, whole.weights)
-    return whole, score_quantiles(actual, said, levels, unit)
-
-
-def choose_cutoffs(span: Span, step: int, series: int, most: int = LEARNED_FROM) -> Integers:
-    """Return the cutoffs of the holdout to learn from, ascending.
-
-    They lie as far apart as those of the backtest, as the runs to come do: at the same hour of the
-    day. Where that leaves few windows all cutoffs are taken, evenly thinned to `most` windows.
-    """
-    alike = np.arange(span.last, span.first - 1, -step)[::-1]
-    count = max(most // max(series, 1), 1)
-    if len(alike) * series * 4 < most:
-        alike = np.arange(span.first, span.last + 1)
-    places = np.linspace(0, len(alike) - 1, min(count, len(alike))).round().astype(np.int64)
-    return np.asarray(alike[np.unique(places)])
+    return calibrate(whole, panel, spec, span), whole, score_quantiles(actual, said, levels, unit)

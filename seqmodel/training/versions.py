@@ -5,28 +5,32 @@ from __future__ import annotations
 import platform
 from datetime import datetime
 from importlib.metadata import version as installed
+from typing import Any
 
 import numpy as np
 
+from seqmodel.calibrating import Calibrated, Span, calibrate
 from seqmodel.grid import Grid, to_datetime
+from seqmodel.predictors import Network, Predictor
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.bundles import model_key, read_bundle, write_bundle
+from seqmodel.splitting import split_steps
+from seqmodel.store.bundles import CALIBRATION, model_key, read_bundle, write_bundle
 from seqmodel.store.checkpoints import checkpoint_key
 from seqmodel.store.fingerprints import digest_code, digest_value
 from seqmodel.store.forecasts import format_moment
-from seqmodel.store.refs import ModelRef, WindowsRef
+from seqmodel.store.refs import ModelRef, TableRef, WindowsRef
 from seqmodel.store.store import Store
 from seqmodel.store.tensorboard import EventLog
 from seqmodel.training.fitting import Plan, Progress, fit_model
 from seqmodel.training.keeping import Keeper
 from seqmodel.training.warm_starting import choose_start
-from seqmodel.windowing import StoredWindows, load_windows
+from seqmodel.windowing import StoredWindows, load_panel, load_windows
 
 #: Sections of the spec that make a network what it is, beside its windows.
 KNOBS = {"window", "model", "output", "train"}
 
 
-def train_model(
+def train_model(  # noqa: PLR0913 - all that a version comes from
     store: Store,
     windows: WindowsRef,
     spec: PipelineSpec,
@@ -35,7 +39,9 @@ def train_model(
     progress: Progress,
     parent: ModelRef | None = None,
     drift: str | None = None,
+    *,
     folder: str = "models",
+    table: TableRef | None = None,
 ) -> ModelRef:
     """Train a challenger and store it as a new immutable version.
 
@@ -51,6 +57,7 @@ def train_model(
         parent: the version that serves, to go on from where the spec says so.
         drift: what moved in the data since then, None where nothing did.
         folder: of the pipeline, `members` for the network of an ensemble.
+        table: what the windows were cut from; without it intervals stay as the network says them.
 
     Raises:
         TrainingError: if the loss is not a number.
@@ -95,9 +102,31 @@ def train_model(
         "versions": list_versions(),
     }
     key = model_key(spec.name, version, folder)
-    write_bundle(store, key, fitted.model, stored.fitted.to_json(), manifest)
+    network: Predictor = Network(fitted.model, stored.fitted, spec)
+    if table is not None:
+        network = calibrate_network(store, table, network, spec)
+    said = describe(network)
+    write_bundle(store, key, fitted.model, stored.fitted.to_json(), manifest, said)
     keeper.forget()
     return read_bundle(store, key)
+
+
+def calibrate_network(
+    store: Store, table: TableRef, network: Predictor, spec: PipelineSpec
+) -> Predictor:
+    """Calibrate a network on the holdout of a table, where the spec wants it."""
+    if spec.output.calibration == "none" or len(network.levels) == 1:
+        return network
+    panel = load_panel(store, table, spec)
+    split = split_steps(int(panel.first.min()), panel.cutoff, spec)
+    return calibrate(network, panel, spec, Span(split.train, split.holdout - split.horizon))
+
+
+def describe(predictor: Predictor) -> dict[str, Any]:
+    """Return the files of a bundle that say how its quantiles are calibrated: name -> JSON."""
+    if not isinstance(predictor, Calibrated):
+        return {}
+    return {CALIBRATION: predictor.calibration.to_json()}
 
 
 def list_versions() -> dict[str, str]:

@@ -15,11 +15,11 @@ from seqmodel.forecasting import (
     BASELINE,
     arrange_rows,
     forecast_table,
-    limit_forecast,
     load_model,
     predict_quantiles,
 )
 from seqmodel.grid import to_datetime
+from seqmodel.limiting import limit_forecast
 from seqmodel.specs import ForecastSpec
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.refs import ForecastRef
@@ -295,7 +295,9 @@ def test_limits_are_kept(trained):
 )
 def test_a_limit(limits, expected):
     quantiles = np.array([[[-1.4, 0.4, 2.6]]])
-    np.testing.assert_allclose(limit_forecast(quantiles, ForecastSpec(**limits))[0, 0], expected)
+    np.testing.assert_allclose(
+        limit_forecast(quantiles, ForecastSpec(**limits), LEVELS)[0, 0], expected
+    )
 
 
 def test_a_damaged_model_is_refused(trained):

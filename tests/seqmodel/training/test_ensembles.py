@@ -14,7 +14,6 @@ from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.store import Store
 from seqmodel.training import fit_ensemble, train_model
 from seqmodel.training.assembling import assemble_models
-from seqmodel.training.ensembles import Span, choose_cutoffs
 from seqmodel.windowing import load_panel, make_windows
 from tests.seqmodel.small import ignore_progress, make_panel, make_spec, make_table, put_table
 
@@ -56,7 +55,7 @@ def test_one_manifest_has_the_checksums_of_all_members(stored):
     store, _, _, whole = stored
     files = set(read_manifest(store, whole.key)["files"])
     assert files == {
-        "ensemble.json",
+        "calibration.json", "ensemble.json",
         "member-1/manifest.json", "member-1/model.keras", "member-1/preprocessor.json",
         "member-2/manifest.json", "member-2/model.keras", "member-2/preprocessor.json",
         "member-3/baseline.json",
@@ -117,12 +116,3 @@ def test_an_ensemble_is_no_network_but_its_members_are(stored):
 def test_one_network_is_fitted_as_it_is():
     spec = make_spec(train={"epochs": 1, "batch_size": 64}, model={"units": 4})
     assert fit_ensemble(make_panel(), spec, ignore_progress).levels == (0.1, 0.5, 0.9)
-
-
-def test_weights_are_learned_at_the_hour_of_the_runs_where_there_are_enough():
-    assert list(choose_cutoffs(Span(100, 199), 24, 1000)) == [103, 127, 175, 199]
-    few = choose_cutoffs(Span(100, 199), 24, 3)
-    assert (few[0], few[-1]) == (100, 199)
-    many = choose_cutoffs(Span(0, 24 * 300), 24, 23)
-    assert len(many) <= 4096 // 23
-    assert set(np.diff(many) % 24) == {0}
