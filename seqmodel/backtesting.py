@@ -80,6 +80,13 @@ def backtest_models(
                 name: _score_cutoffs(panel, index, scoring, one) for name, one in said.items()
             },
             "by_series": by_series,
+            "by_group": {
+                column: {
+                    name: _score_groups(panel, index, scoring, one, column)
+                    for name, one in said.items()
+                }
+                for column in spec.backtest.groups
+            },
             **scoring.describe(said, by_series["challenger"]),
         },
     )
@@ -110,20 +117,34 @@ def _predict_all(
     found: dict[str, Floats] = {}
     for name, model in models.items():
         _, found[name] = predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)
-    found["baseline"] = BASELINES[spec.baseline](
-        panel,
-        index,
-        spec.window.lookback,
-        spec.window.horizon,
-        spec.source.season,
-        spec.output.levels,
-        int(cutoffs[0]),
-    )
+    window, season, levels = spec.window, spec.source.season, spec.output.levels
+    for name, forecast in BASELINES.items():
+        found["baseline" if name == spec.baseline else name] = forecast(
+            panel, index, window.lookback, window.horizon, season, levels, int(cutoffs[0])
+        )
+    if spec.backtest.reference:
+        found["reference"] = _read_reference(panel, index, spec)
     names = tuple(f"{level:g}" for level in spec.output.levels)
     return {
         name: Prediction(limit_forecast(values, spec.forecast, spec.output.levels), names)
         for name, values in found.items()
     }
+
+
+def _read_reference(panel: Panel, index: Windows, spec: PipelineSpec) -> Floats:
+    """Return a known covariate as a forecast, the same at every level, N x H x Q."""
+    rows = index.starts[:, None] + spec.window.lookback + np.arange(spec.window.horizon)
+    values = panel.values[str(spec.backtest.reference)][rows]
+    return np.repeat(values[:, :, None], len(spec.output.levels), axis=2)
+
+
+def _score_groups(
+    panel: Panel, index: Windows, scoring: Scoring, said: Prediction, column: str
+) -> dict[str, float | None]:
+    """Return the main metric over the series of each value of a static covariate."""
+    parts, labels = scoring.contribute(said), panel.static[column][index.series]
+    names = np.array(["missing" if v is None else str(v) for v in labels])
+    return {str(name): _mean(parts[names == name]) for name in np.unique(names)}
 
 
 def _score_series(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from seqmodel.ablation import WITHOUT, measure_gain
 from seqmodel.grid import Grid, to_datetime
+from seqmodel.reporting.beside import gather_groups, gather_intervals, name_best
 from seqmodel.reporting.night import Ablated, Fan, Night, StepRecord, Tried
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.forecasts import read_forecast
@@ -29,12 +30,17 @@ from seqmodel.store.tables import read_rows
 from seqmodel.table.quality import Verdict
 from seqmodel.trials import TuningRef
 
+#: Candidates that the report lists, in this order.
+CANDIDATES = (
+    *("challenger", "champion", "baseline"),
+    *("seasonal_naive", "naive", "drift", "reference"),
+)
 #: Series of the published forecast that the report shows.
 SHOWN_SERIES = 3
 #: Steps of history before them, in horizons.
 SHOWN_HORIZONS = 4
 #: How a sentence calls a baseline.
-BASELINES = {"seasonal_naive": "the seasonal naive", "drift": "the drift"}
+BASELINES = {"seasonal_naive": "the seasonal naive", "naive": "the naive", "drift": "the drift"}
 
 
 class Course(BaseModel):
@@ -101,7 +107,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         ledger=table.ledger if table else None,
         files=table.files if table else (),
         quality=quality,
-        **_gather_scores(store, course),
+        **_gather_scores(store, course, spec),
         ablation=_gather_ablation(store, course, spec),
         tuning=gather_trials(course.tuning) if course.tuning else (),
         history=course.challenger.history if course.challenger else (),
@@ -143,7 +149,7 @@ def _name_baseline(baseline: str, season: int) -> str:
     return f"seasonal naive ({season} steps)" if baseline == "seasonal_naive" else baseline
 
 
-def _gather_scores(store: Store, course: Course) -> dict[str, Any]:
+def _gather_scores(store: Store, course: Course, spec: PipelineSpec) -> dict[str, Any]:
     if course.scores is None or course.challenger is None:
         return {}
     details = store.read_json(course.scores.key)
@@ -159,15 +165,20 @@ def _gather_scores(store: Store, course: Course) -> dict[str, Any]:
         # The first night: the challenger is the champion from now on.
         labels["champion"] = f"{course.challenger.version}, the first one, promoted now"
         scores["champion"] = scores["challenger"]
-    order = [name for name in ("challenger", "champion", "baseline") if name in scores]
+    if spec.backtest.reference:
+        labels["reference"] = f"{spec.backtest.reference} taken as the forecast"
+    order = [name for name in CANDIDATES if name in scores]
     return {
         "scores": {name: scores[name] for name in order},
         "labels": labels,
         "by_step": {
             name: tuple(v if v is not None else float("nan") for v in values)
             for name, values in details["by_step"].items()
-            if name in order
+            if name in ("challenger", "champion", "baseline")
         },
+        "best_baseline": name_best(scores, course.scores.metric, details["baseline"]),
+        "intervals": gather_intervals(details),
+        "groups": gather_groups(details),
         "timeline": details["timeline"],
         "decision": course.decision.reason if course.decision else None,
         "promoted": course.decision.promoted if course.decision else None,

@@ -11,8 +11,10 @@ from seqmodel.reporting.plots import draw_error_by_step, draw_fan, draw_training
 from seqmodel.reporting.summary import (
     ABSENT,
     TONES,
+    format_best,
     format_figure,
     format_gain,
+    format_interval,
     format_ledger,
     format_moment,
     format_seconds,
@@ -23,6 +25,7 @@ from seqmodel.reporting.summary import (
     name_metric,
     order_candidates,
     split_forecast_head,
+    tabulate_groups,
 )
 from seqmodel.table.quality import RuleResult, Verdict
 
@@ -34,6 +37,7 @@ SYMBOLS: Final = {
     "from cache": "↺",
 }
 SEVERITIES: Final = ("critical", "warning", "info")
+OTHERS: Final = ("seasonal_naive", "naive", "drift", "reference")
 MANY: Final = 12  # rows of a table from which on it is folded away
 NAMESPACE: Final = ' xmlns="http://www.w3.org/2000/svg"'  # a page's own svg needs none
 
@@ -68,8 +72,12 @@ def render_html(night: Night) -> str:
         symbols=SYMBOLS,
         many=MANY,
         tiles=list(_list_tiles(night)),
-        candidates=order_candidates(night.scores),
+        candidates=_list_main(night),
         rows=_tabulate_scores(night),
+        others=_list_others(night),
+        best=format_best(night),
+        intervals=[format_interval(one) for one in night.intervals],
+        groups=tabulate_groups(night),
         coverage=any("coverage" in metric for metric in list_metrics(night.scores)),
         backtest=_draw_fans(night.backtest_fans),
         forecast=_draw_fans(night.forecast_fans),
@@ -116,12 +124,29 @@ def _list_tiles(night: Night) -> Iterable[tuple[str, str, str]]:
         yield "time", format_seconds(sum(step.seconds for step in night.steps)), beside
 
 
+def _list_main(night: Night) -> tuple[str, ...]:
+    """Return the candidates that get a column of their own; a phone has room for three."""
+    return tuple(n for n in order_candidates(night.scores) if n not in OTHERS)
+
+
+def _list_others(night: Night) -> list[tuple[str, str, str]]:
+    """Return the other baselines and the reference: name, main metric, skill."""
+    metrics = list_metrics(night.scores)
+    found = []
+    for name in (n for n in order_candidates(night.scores) if n in OTHERS):
+        skill = measure_skill(night.scores, name, metrics[0])
+        label = night.labels.get(name, name.replace("_", " "))
+        score = format_figure(night.scores[name].get(metrics[0]))
+        found.append((label, score, "" if skill is None else format_skill(skill)))
+    return found
+
+
 def _tabulate_scores(night: Night) -> list[dict[str, Any]]:
     """List a row a metric: the figure and the skill of each candidate."""
     rows = []
     for metric in list_metrics(night.scores):
         cells = []
-        for name in order_candidates(night.scores):
+        for name in _list_main(night):
             skill = measure_skill(night.scores, name, metric)
             score = night.scores[name].get(metric)
             cells.append(

@@ -75,6 +75,40 @@ class Ablated(Part):
     error: float
 
 
+class Interval(Part):
+    """A central interval of one candidate: how often it was met, and how wide it is.
+
+    Attributes:
+        candidate: whose.
+        nominal: share of targets it should cover.
+        coverage: share it covers.
+        least: coverage of the step of the horizon where it is least.
+        most: the same where it is most.
+        width: mean width (target's unit).
+    """
+
+    candidate: str
+    nominal: float
+    coverage: float
+    least: float
+    most: float
+    width: float
+
+
+class Grouped(Part):
+    """Scores of the series that have one value of a static covariate.
+
+    Attributes:
+        column: the covariate.
+        value: its value.
+        scores: candidate -> main metric, None where nothing was observed.
+    """
+
+    column: str
+    value: str
+    scores: dict[str, float | None]
+
+
 class Tried(Part):
     """One setting of the tuned knobs.
 
@@ -112,9 +146,13 @@ class Night(Part):
         ledger: rows in and out, in total.
         files: the same per source file.
         quality: the rules' results.
-        scores: candidate (`challenger`, `champion`, `baseline`) -> metric -> score.
+        scores: candidate (`challenger`, `champion`, `baseline`, the other baselines by name,
+            `reference`) -> metric -> score.
         labels: candidate -> what to call it, e.g. `gru 20131201T000000Z-1a2b3c4d`.
         by_step: candidate -> MAE at steps 1..H.
+        best_baseline: which of the baselines has the least error, and what it is.
+        intervals: coverage and width of the candidates' intervals.
+        groups: scores of parts of the series.
         decision: why the champion was replaced or kept, one sentence.
         promoted: whether it was replaced; None when nothing was trained.
         cutoffs: the backtest's cutoffs.
@@ -143,6 +181,9 @@ class Night(Part):
     scores: dict[str, dict[str, float]] = {}
     labels: dict[str, str] = {}
     by_step: dict[str, tuple[float, ...]] = {}
+    best_baseline: tuple[str, float] | None = None
+    intervals: tuple[Interval, ...] = ()
+    groups: tuple[Grouped, ...] = ()
     decision: str | None = None
     promoted: bool | None = None
     cutoffs: tuple[datetime, ...] = ()

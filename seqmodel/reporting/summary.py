@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from seqmodel.reporting.night import Night, Tried
+from seqmodel.reporting.night import Interval, Night, Tried
 from seqmodel.store.refs import Ledger
 
 if TYPE_CHECKING:  # rich is imported where it is used, so that the HTML does without it
@@ -143,6 +143,7 @@ def render_summary(night: Night) -> RenderableType:
         parts.append(_tabulate_steps(night))
     if night.scores:
         parts.append(_tabulate_scores(night))
+        parts += _list_beside(night)
         named = [name for name in order_candidates(night.scores) if name in night.labels]
         parts += [_keep_line(f"{name}: {night.labels[name]}") for name in named]
     if night.begun:
@@ -231,6 +232,60 @@ def _tabulate_scores(night: Night) -> Table:
             cells = ["" if s is None else format_skill(s) for s in skills]
             _add_row(table, ["  skill", *cells])
     return _widen(table)
+
+
+def _list_beside(night: Night) -> list[RenderableType]:
+    """Return the best baseline, the intervals' coverage, and the scores of groups."""
+    parts: list[RenderableType] = []
+    if night.best_baseline:
+        parts.append(_keep_line(format_best(night)))
+    if night.intervals:
+        columns = ("interval", "candidate", "coverage", "by step", "width")
+        table = _open_table("\nIntervals", tuple((c, c != "candidate") for c in columns))
+        for one in night.intervals:
+            _add_row(table, list(format_interval(one)))
+        parts.append(_widen(table))
+    for column, candidates, rows in tabulate_groups(night):
+        title = f"\n{name_metric(list_metrics(night.scores)[0])} by {column}"
+        table = _open_table(title, ((column, False), *((name, True) for name in candidates)))
+        for row in rows:
+            _add_row(table, row)
+        parts.append(_widen(table))
+    return parts
+
+
+def format_best(night: Night) -> str:
+    """Write which of the baselines is best, and how far the challenger is ahead of it."""
+    if night.best_baseline is None:
+        return ""
+    name, score = night.best_baseline
+    metric = list_metrics(night.scores)[0]
+    mine = night.scores.get("challenger", {}).get(metric)
+    known = mine is not None and score > 0 and metric in ERRORS
+    ahead = f", the challenger {format_skill(100 * (1 - mine / score))}" if known and mine else ""
+    return f"best baseline: {name.replace('_', ' ')}, {metric} {format_figure(score)}{ahead}"
+
+
+def format_interval(one: Interval) -> tuple[str, str, str, str, str]:
+    """Write an interval: what it should cover, whose it is, coverage, that by step, width."""
+    return (
+        f"{one.nominal:.0%}",
+        one.candidate,
+        f"{one.coverage:.1%}",
+        f"{one.least:.0%} to {one.most:.0%}",
+        format_figure(one.width),
+    )
+
+
+def tabulate_groups(night: Night) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
+    """Return a table for each column of groups: its name, the candidates, the rows."""
+    found = []
+    for column in dict.fromkeys(one.column for one in night.groups):
+        rows = [one for one in night.groups if one.column == column]
+        names = order_candidates({name: 0 for one in rows for name in one.scores})
+        cells = [[one.value, *(format_figure(one.scores.get(n)) for n in names)] for one in rows]
+        found.append((column, names, cells))
+    return found
 
 
 def _tabulate_ablation(night: Night) -> Table:

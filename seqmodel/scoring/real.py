@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seqmodel.grid import to_datetime
 from seqmodel.metrics import METRICS, Scored, absolute_error, measure_scale, score, summarise
 from seqmodel.panel import Panel
+from seqmodel.scoring.intervals import measure_intervals
 from seqmodel.scoring.protocol import Prediction
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import Split
@@ -65,7 +66,19 @@ class RealScoring:
     def describe(
         self, said: Mapping[str, Prediction], ranking: Mapping[str, float | None]
     ) -> dict[str, Any]:
-        """Return the best, the median and the worst series at the last cutoff, as fans."""
+        """Return the intervals' coverage and width, and the best, the median and the worst series.
+
+        These are shown at the last cutoff, as fans.
+        """
+        levels = self.spec.output.levels
+        intervals = {
+            name: measure_intervals(one.values, self.actual, levels) for name, one in said.items()
+        }
+        return {"intervals": intervals, **self._draw_fans(said, ranking)}
+
+    def _draw_fans(
+        self, said: Mapping[str, Prediction], ranking: Mapping[str, float | None]
+    ) -> dict[str, Any]:
         ranked = sorted((v, k) for k, v in ranking.items() if v is not None)
         if not ranked:
             return {"fans": []}

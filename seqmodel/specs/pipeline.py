@@ -33,6 +33,14 @@ class BacktestSpec(Spec):
         description="what a model must beat, and what forecasts while no model serves; by default"
         " the seasonal naive",
     )
+    reference: str | None = Field(
+        None,
+        description="known covariate that is itself a forecast, such as a timetable or a plan:"
+        " scored beside the models",
+    )
+    groups: Columns = Field(
+        (), description="static covariates by whose values the scores are shown as well"
+    )
     ablation: dict[str, Columns] = Field(
         {},
         description="what the flow `backtest` leaves out to measure its worth: name of a group ->"
@@ -115,6 +123,22 @@ class PipelineSpec(Spec):
             raise ValueError(
                 f"found promotion.group_by {group!r}, needed a column of source.static; declare it"
                 " there or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_shown(self) -> Self:
+        reference, groups = self.backtest.reference, self.backtest.groups
+        if reference and reference not in self.source.known:
+            raise ValueError(
+                f"found backtest.reference {reference!r}, needed a column of source.known; declare"
+                " it there or take it out"
+            )
+        other = sorted(set(groups) - set(self.source.static))
+        if other:
+            raise ValueError(
+                f"found {other[0]!r} in backtest.groups, needed columns of source.static; declare"
+                " it there or take it out"
             )
         return self
 

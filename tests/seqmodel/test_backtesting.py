@@ -25,7 +25,8 @@ RUN = RunRef(pipeline="small", run="night", as_of=datetime(2024, 3, 1, tzinfo=UT
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("root"))
-    spec = make_spec(features={"lags": [24]}, backtest={"cutoffs": 3, "step": 6})
+    backtest = {"cutoffs": 3, "step": 6, "reference": "plan", "groups": ["site"]}
+    spec = make_spec(features={"lags": [24]}, backtest=backtest)
     judged = put_table(store, make_table(), spec)
     windows = make_windows(store, judged, spec)
     job = jobs.TrainJob(
@@ -60,7 +61,9 @@ def test_the_manifest_says_how_the_model_came_about(trained):
 
 def test_every_candidate_has_every_score(scored):
     ref, _ = scored
-    assert set(ref.scores) == {"challenger", "champion", "baseline"}
+    assert set(ref.scores) == {
+        "challenger", "champion", "baseline", "naive", "drift", "reference",
+    }  # fmt: skip
     for row in ref.scores.values():
         assert set(row) == set(METRICS)
 
@@ -86,6 +89,31 @@ def test_the_file_has_what_the_report_reads(scored):
         assert len(fan["history"]) == len(fan["history_at"])
         assert len(fan["forecast_at"]) == len(fan["actual"]) == len(fan["quantiles"]["0.5"]) == 6
         assert fan["history_at"][-1] == written["cutoffs"][-1]
+
+
+def test_the_reference_is_scored_as_a_forecast_of_its_own(scored, trained):
+    store, spec, judged, _ = trained
+    panel = load_panel(store, judged.table, spec)
+    cutoffs = np.array([panel.cutoff - 18, panel.cutoff - 12, panel.cutoff - 6])
+    index = index_cutoffs(panel.first, panel.offsets, 24, cutoffs)
+    rows = index.starts[:, None] + 24 + np.arange(6)
+    error = np.abs(panel.values["plan"][rows] - take_actuals(panel, index, spec))
+    assert scored[0].scores["reference"]["mae"] == pytest.approx(np.nanmean(error))
+
+
+def test_the_scores_of_groups_are_means_over_their_series(scored):
+    written = scored[1]
+    by_group, by_series = written["by_group"]["site"], written["by_series"]
+    for name in ("challenger", "baseline", "reference"):
+        assert set(by_group[name]) == {"east", "west"}
+        assert by_group[name]["east"] == pytest.approx(by_series[name]["001"])
+
+
+def test_coverage_and_width_of_each_interval_are_written_step_by_step(scored):
+    (one,) = scored[1]["intervals"]["challenger"]
+    assert one["nominal"] == pytest.approx(0.8)
+    assert len(one["coverage_by_step"]) == len(one["width_by_step"]) == 6
+    assert one["coverage"] == pytest.approx(scored[0].scores["challenger"]["coverage"])
 
 
 def test_the_timeline_shows_the_parts_and_where_each_begins(scored, trained):
