@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from seqmodel.errors import DataError
 from seqmodel.forecasting import predict_quantiles
+from seqmodel.freshness import choose_fresh
 from seqmodel.grid import to_datetime
 from seqmodel.limiting import limit_forecast
 from seqmodel.models.naive import BASELINES
+from seqmodel.pairing import group_series, pair_losses
 from seqmodel.panel import Panel
-from seqmodel.scoring import Prediction, Scoring, choose_scoring
+from seqmodel.scoring import HIGHER, Prediction, Scoring, choose_scoring
 from seqmodel.specs import PipelineSpec
-from seqmodel.splitting import draw_split, split_steps
+from seqmodel.splitting import Split, draw_split, split_steps
+from seqmodel.store.comparisons import Paired
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
@@ -41,15 +44,17 @@ def backtest_models(
         spec: the pipeline.
 
     Raises:
-        DataError: if no target of the backtest was observed.
+        DataError: if no target of the backtest was observed, or if the challenger has learned from
+            all of them.
     """
     panel = load_panel(store, table, spec)
     split = split_steps(int(panel.first.min()), panel.cutoff, spec)
+    fresh = choose_fresh(panel.grid, split.cutoffs, models)
     index = index_cutoffs(
         panel.first,
         panel.offsets,
         spec.window.lookback,
-        split.cutoffs,
+        fresh.cutoffs,
         spec.window.least_rows,
     )
     scoring = choose_scoring(spec, panel, index, split)
@@ -58,9 +63,10 @@ def backtest_models(
             "found no observed target in the backtest, needed some to score; lower backtest.cutoffs"
             " or bring newer data"
         )
-    said = _predict_all(store, panel, index, split.cutoffs, models, spec)
+    said = _predict_all(store, panel, index, fresh.cutoffs, fresh.models, spec)
     scores = {name: scoring.measure(one) for name, one in said.items()}
-    moments = [to_datetime(int(m)) for m in panel.grid.moment(split.cutoffs)]
+    moments = [to_datetime(int(m)) for m in panel.grid.moment(fresh.cutoffs)]
+    paired = _pair_all(panel, index, scoring, said, split, spec)
     by_series = {name: _score_series(panel, index, scoring, one) for name, one in said.items()}
     key = f"{run.key}/backtest.json"
     store.write_json(
@@ -73,8 +79,10 @@ def backtest_models(
             "season_length": spec.source.season,
             "baseline": spec.baseline,
             "metrics": {"main": scoring.main, "by_step": scoring.by_step},
-            "versions": {name: model.version for name, model in models.items()},
+            "versions": {name: model.version for name, model in fresh.models.items()},
             "scores": _plain(scores),
+            "paired": {name: one.model_dump(mode="json") for name, one in paired.items()},
+            "notes": fresh.notes,
             "by_step": {name: _list(scoring.measure_steps(one)) for name, one in said.items()},
             "by_cutoff": {
                 name: _score_cutoffs(panel, index, scoring, one) for name, one in said.items()
@@ -96,7 +104,60 @@ def backtest_models(
         cutoffs=tuple(moments),
         scores=_plain(scores),
         metric=scoring.main,
+        asked=len(split.cutoffs),
+        paired=paired,
+        nominal=_find_nominal(spec),
+        notes=fresh.notes,
+        obstacle=fresh.obstacle,
     )
+
+
+def _find_nominal(spec: PipelineSpec) -> float | None:
+    """Return the share of targets that the widest interval should cover."""
+    share = spec.output.levels[-1] - spec.output.levels[0]
+    return share if share > 0 else None
+
+
+def _pair_all(
+    panel: Panel,
+    index: Windows,
+    scoring: Scoring,
+    said: dict[str, Prediction],
+    split: Split,
+    spec: PipelineSpec,
+) -> dict[str, Paired]:
+    """Put the challenger beside champion and baseline, window by window."""
+    gate = spec.promotion
+    metric = gate.metric or scoring.main
+    sign = -1 if metric in HIGHER else 1
+    losses = {
+        name: sign * scoring.contribute(said[name], metric)
+        for name in ("challenger", "champion", "baseline")
+        if name in said
+    }
+    cutoffs = index.starts - (panel.offsets[:-1] - panel.first)[index.series]
+    static = panel.static[gate.group_by] if gate.group_by else None
+    groups = group_series(static, _measure_sizes(panel, split.holdout))
+    test = "diebold_mariano" if gate.test == "none" else gate.test
+    overlap = -(-spec.window.horizon // spec.backtest.step)
+    return {
+        name: pair_losses(
+            losses["challenger"], losses[name], cutoffs, index.series.astype(np.int64), groups,
+            test=test, overlap=overlap,
+        )
+        for name in losses
+        if name != "challenger"
+    }  # fmt: skip
+
+
+def _measure_sizes(panel: Panel, until: int) -> Floats:
+    """Return the mean absolute target of each series up to a grid number, NaN without any."""
+    size = np.abs(panel.values["target"])
+    seen = np.isfinite(size) & (panel.number_of_row <= until)
+    count = np.bincount(panel.series_of_row[seen], minlength=len(panel.ids))
+    total = np.bincount(panel.series_of_row[seen], size[seen], len(panel.ids))
+    found: Floats = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return found
 
 
 def _shower(panel: Panel) -> Callable[[int], str]:

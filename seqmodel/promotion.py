@@ -1,4 +1,11 @@
-"""The gate: is the challenger better than what serves, and than the baseline?"""
+"""The gate: is the challenger better than what serves, and than the baseline?
+
+challenger  has a score, and a better one than the baseline            or kept
+            better than the champion (none: the baseline) by a margin  or kept
+            and not by chance: a paired test over the same windows     or kept
+            no guard-rail broken: coverage, bias, groups of series     or kept
+            a person agrees, where the spec says so                    or held
+"""
 
 from __future__ import annotations
 
@@ -6,13 +13,12 @@ import math
 from dataclasses import dataclass
 from typing import final
 
+from seqmodel.guarding import find_objections
 from seqmodel.scoring.protocol import HIGHER, is_better
 from seqmodel.specs import PromotionSpec
-from seqmodel.store.champion import Champion, read_champion, swap_champion
+from seqmodel.store.champion import Champion, list_rejected, read_champion, swap_champion
 from seqmodel.store.refs import BacktestRef, DecisionRef, ModelRef, RunRef
 from seqmodel.store.store import Store
-
-Scores = dict[str, dict[str, float]]
 
 
 @final
@@ -24,78 +30,145 @@ class Decision:
     reason: str
 
 
-def decide(scores: Scores, spec: PromotionSpec, default: str = "mase") -> Decision:
-    """Compare the candidates' scores on the same windows.
+def decide(tested: BacktestRef, spec: PromotionSpec) -> Decision:
+    """Compare the candidates on the same windows.
 
     Args:
-        scores: `challenger`, `baseline` and, if one serves, `champion` -> metric -> score.
-        spec: metric and margin.
-        default: metric where the spec names none.
+        tested: scores of `challenger`, `baseline` and, if one serves, `champion`.
+        spec: metric, margin, test and guard-rails.
     """
-    metric = spec.metric or default
+    rival = "champion" if "champion" in tested.scores else "baseline"
+    obstacle = (
+        _lack_score(tested, spec)
+        or tested.obstacle
+        or _lack_gain(tested, spec, rival)
+        or _lack_proof(tested, spec, rival)
+        or "; ".join(find_objections(tested, rival, spec))
+    )
+    if obstacle:
+        return Decision(promoted=False, reason=f"kept: {obstacle}")
+    metric, mine, best = _read(tested, spec, rival)
+    *_, base = _read(tested, spec, "baseline")
+    proof = describe_test(tested, rival) if spec.test != "none" else ""
+    against = f"against the champion's {best:.3f} and the baseline's {base:.3f}"
+    if rival == "baseline":
+        against = f"against the baseline's {base:.3f}"
+    first = "the first model, " if rival == "baseline" else ""
+    return Decision(promoted=True, reason=f"promoted: {first}{metric} {mine:.3f} {against}{proof}")
+
+
+def _read(tested: BacktestRef, spec: PromotionSpec, rival: str) -> tuple[str, float, float]:
+    """Return the metric, the challenger's score and a rival's."""
+    metric = spec.metric or tested.metric
     # A candidate without a score forecasts what is not a number: anything is better.
     worst = -math.inf if metric in HIGHER else math.inf
-    mine = scores["challenger"].get(metric, math.nan)
-    base = scores["baseline"].get(metric, worst)
-    side = "above" if metric in HIGHER else "below"
+    mine = tested.scores["challenger"].get(metric, math.nan)
+    return metric, mine, tested.scores[rival].get(metric, worst)
+
+
+def _lack_score(tested: BacktestRef, spec: PromotionSpec) -> str:
+    metric, mine, base = _read(tested, spec, "baseline")
     if not math.isfinite(mine):
-        reason = f"kept: the challenger has no {metric} on the backtest"
-        return Decision(promoted=False, reason=reason)
+        return f"the challenger has no {metric} on the backtest"
+    side = "above" if metric in HIGHER else "below"
     if not is_better(metric, mine, base):
-        reason = (
-            f"kept: the challenger's {metric} {mine:.3f} is not {side} the baseline's {base:.3f}"
-        )
-        return Decision(promoted=False, reason=reason)
-    if "champion" not in scores:
-        reason = f"promoted: the first model, {metric} {mine:.3f} against the baseline's {base:.3f}"
-        return Decision(promoted=True, reason=reason)
-    best = scores["champion"].get(metric, worst)
+        return f"the challenger's {metric} {mine:.3f} is not {side} the baseline's {base:.3f}"
+    return ""
+
+
+def _lack_gain(tested: BacktestRef, spec: PromotionSpec, rival: str) -> str:
+    metric, mine, best = _read(tested, spec, rival)
     needed = best * (1 + spec.margin if metric in HIGHER else 1 - spec.margin)
     if is_better(metric, mine, needed):
-        reason = (
-            f"promoted: {metric} {mine:.3f} against the champion's {best:.3f} and the baseline's"
-            f" {base:.3f}"
-        )
-        return Decision(promoted=True, reason=reason)
-    word = "and" if metric in HIGHER else "less"
-    reason = (
-        f"kept: the challenger's {metric} {mine:.3f} is not {side} {needed:.3f} (the champion's"
+        return ""
+    side, word = ("above", "and") if metric in HIGHER else ("below", "less")
+    return (
+        f"the challenger's {metric} {mine:.3f} is not {side} {needed:.3f} (the {rival}'s"
         f" {best:.3f} {word} a margin of {spec.margin:.1%})"
     )
-    return Decision(promoted=False, reason=reason)
+
+
+def _lack_proof(tested: BacktestRef, spec: PromotionSpec, rival: str) -> str:
+    paired = tested.paired.get(rival)
+    if spec.test == "none" or paired is None or not math.isfinite(_read(tested, spec, rival)[2]):
+        return ""
+    if paired.chance is None:
+        return (
+            f"{paired.pairs} pair of forecasts cannot tell a gain from chance; raise"
+            " backtest.cutoffs"
+        )
+    if paired.chance <= spec.level:
+        return ""
+    metric, mine, best = _read(tested, spec, rival)
+    return (
+        f"the challenger's {metric} {mine:.3f} against the {rival}'s {best:.3f} may be chance"
+        f"{describe_test(tested, rival)}, needed p at most {spec.level:g}"
+    )
+
+
+def describe_test(tested: BacktestRef, rival: str) -> str:
+    """Return what the paired test found, in brackets; nothing where there was none."""
+    paired = tested.paired.get(rival)
+    if paired is None or paired.chance is None:
+        return ""
+    return f" (p {paired.chance:.2g} over {paired.pairs} {paired.over})"
 
 
 def promote_challenger(
-    store: Store, run: RunRef, challenger: ModelRef, scores: BacktestRef, spec: PromotionSpec
+    store: Store,
+    run: RunRef,
+    challenger: ModelRef,
+    scores: BacktestRef,
+    spec: PromotionSpec,
+    *,
+    agreed: bool = False,
 ) -> DecisionRef:
     """Decide on the backtest's scores, move the pointer, and write down why.
+
+    Args:
+        store: the data root.
+        run: which run asks.
+        challenger: the new version.
+        scores: the backtest.
+        spec: the gate.
+        agreed: a person has agreed where the spec asks for one.
 
     Raises:
         StoreError: if another run moved the pointer meanwhile.
     """
-    decision = decide(scores.scores, spec, scores.metric)
+    decision = decide(scores, spec)
     pointer = read_champion(store, run.pipeline)
     newer = pointer is not None and pointer.promoted_at > run.as_of
-    reason = decision.reason
-    if decision.promoted and pointer and newer:
+    won, reason, held = decision.promoted, decision.reason, False
+    if won and challenger.version in list_rejected(store, run.pipeline):
+        won, reason = False, f"kept: {challenger.version} won, but it was rolled back before"
+    elif won and pointer and newer:
         reason = (
             f"kept: the challenger won, but champion {pointer.version} is of a later night; the"
             " challenger serves this forecast only"
         )
-    elif decision.promoted and (pointer is None or pointer.version != challenger.version):
-        previous = pointer.version if pointer else None
-        new = Champion(
-            version=challenger.version,
-            previous=previous,
-            reason=decision.reason,
-            promoted_at=run.as_of,
-        )
-        swap_champion(store, run.pipeline, new, expected=previous)
+    elif won and spec.approval and not agreed:
+        held, reason = True, f"held for approval: {reason.removeprefix('promoted: ')}"
+    elif won and (pointer is None or pointer.version != challenger.version):
+        _swap(store, run, challenger, pointer, reason)
     ref = DecisionRef(
         key=f"{run.key}/promotion.json",
-        promoted=decision.promoted and not newer,
-        serves=challenger.version if decision.promoted else None,
+        promoted=won and not newer and not held,
+        serves=challenger.version if won and not held else None,
         reason=reason,
+        held=held,
     )
-    store.write_json(ref.key, {**ref.model_dump(mode="json"), "scores": scores.scores})
+    figures = scores.model_dump(mode="json", include={"scores", "paired", "nominal", "notes"})
+    gate = spec.model_dump(mode="json")
+    store.write_json(ref.key, {**ref.model_dump(mode="json"), **figures, "gate": gate})
     return ref
+
+
+def _swap(
+    store: Store, run: RunRef, challenger: ModelRef, pointer: Champion | None, reason: str
+) -> None:
+    previous = pointer.version if pointer else None
+    new = Champion(
+        version=challenger.version, previous=previous, reason=reason, promoted_at=run.as_of
+    )
+    swap_champion(store, run.pipeline, new, expected=previous)

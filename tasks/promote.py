@@ -9,13 +9,24 @@ from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import BacktestRef, DecisionRef, ModelRef, RunRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
+from tasks.telling import tell_event
 
 
 @task(name="promote", **cached("promotion"))
 def promote(
-    run: RunRef, challenger: ModelRef, scores: BacktestRef, spec: PipelineSpec
+    run: RunRef,
+    challenger: ModelRef,
+    scores: BacktestRef,
+    spec: PipelineSpec,
+    agreed: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
 ) -> DecisionRef:
     """Decide and swap. Idempotent: a challenger that serves already is left there."""
-    decision = promote_challenger(Store.from_environment(), run, challenger, scores, spec.promotion)
-    get_run_logger().info("%s", decision.reason)
-    return decision
+    store = Store.from_environment()
+    found = promote_challenger(store, run, challenger, scores, spec.promotion, agreed=agreed)
+    get_run_logger().info("%s", found.reason)
+    word = "promoted" if found.promoted else "held" if found.held else "kept"
+    rows = scores.scores
+    tell_event(
+        f"seqmodel.model.{word}", run.pipeline, challenger.version, found.reason, scores=rows
+    )
+    return found

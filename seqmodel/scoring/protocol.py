@@ -48,8 +48,13 @@ class Scoring(Protocol):
         """Return every metric over all windows and steps, NaN where it has no meaning."""
         ...
 
-    def contribute(self, said: Prediction) -> Floats:
-        """Return the N x H contributions to the main metric, NaN where no target was observed."""
+    def contribute(self, said: Prediction, metric: str | None = None) -> Floats:
+        """Return the N x H contributions to a metric, NaN where no target was observed.
+
+        Args:
+            said: what a candidate says.
+            metric: whose; by default the main one, and where a metric is no mean of contributions.
+        """
         ...
 
     def measure_steps(self, said: Prediction) -> list[float]:

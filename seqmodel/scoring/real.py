@@ -53,9 +53,9 @@ class RealScoring:
         """Return every metric."""
         return score(self._pair(said))
 
-    def contribute(self, said: Prediction) -> Floats:
-        """Return the N x H scaled errors."""
-        return METRICS[self.main](self._pair(said))
+    def contribute(self, said: Prediction, metric: str | None = None) -> Floats:
+        """Return the N x H contributions to a metric; by default the scaled errors."""
+        return METRICS[metric or self.main](self._pair(said))
 
     def measure_steps(self, said: Prediction) -> list[float]:
         """Return the mean absolute error at each step (target's unit)."""

@@ -36,8 +36,8 @@ class PromotionSpec(Spec):
     )
     bias_rise: Share = Field(
         0.1,
-        description="share of the targets' mean size by which the bias may be larger than that of"
-        " what is replaced",
+        description="share of the baseline's MAE by which the bias may be larger than that of what"
+        " is replaced",
     )
     group_loss: float = Field(
         0.1,

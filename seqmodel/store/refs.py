@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from seqmodel.store.comparisons import Paired
 from seqmodel.table.quality import Verdict
 
 
@@ -239,6 +240,12 @@ class BacktestRef(Ref):
         cutoffs: the cutoffs.
         scores: candidate (`challenger`, `champion`, `baseline`) -> metric -> score.
         metric: by which the gate decides where `promotion.metric` names none.
+        asked: cutoffs asked for; those that a candidate has learned from, or without a target, are
+            not among `cutoffs`.
+        paired: `champion`, `baseline` -> the challenger beside it, window by window.
+        nominal: share of targets that the interval should cover, None without one.
+        notes: one sentence for whatever is not as asked for.
+        obstacle: why a champion that serves is not among the candidates.
     """
 
     key: str
@@ -246,6 +253,11 @@ class BacktestRef(Ref):
     cutoffs: tuple[datetime, ...]
     scores: dict[str, dict[str, float]]
     metric: str = "mase"
+    asked: int = 0
+    paired: dict[str, Paired] = {}
+    nominal: float | None = None
+    notes: tuple[str, ...] = ()
+    obstacle: str = ""
 
     def needs(self) -> tuple[str, ...]:
         """See `Ref.needs`."""
@@ -258,6 +270,7 @@ class DecisionRef(Ref):
     Attributes:
         key: `promotion.json`.
         promoted: whether the pointer was moved to the challenger.
+        held: whether a person must agree first.
         serves: the challenger's version if it won, also when the pointer stayed because it
             names a model of a later night.
         reason: one sentence.
@@ -267,6 +280,7 @@ class DecisionRef(Ref):
     promoted: bool
     serves: str | None
     reason: str
+    held: bool = False
 
     def needs(self) -> tuple[str, ...]:
         """See `Ref.needs`."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from seqmodel.features import Preprocessor
 from seqmodel.forecasting import load_model
+from seqmodel.grid import Grid, to_microseconds
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import read_manifest
 from seqmodel.store.refs import ModelRef
@@ -62,7 +63,7 @@ def choose_start(
         return Start(None, 0, "from scratch: no earlier version serves")
     manifest = read_manifest(store, parent.key)
     nights = int(manifest.get("start", {}).get("nights", 0)) + 1
-    obstacle = _find_obstacle(manifest, stored, spec)
+    obstacle = _find_obstacle(manifest, stored, spec) or _find_leak(parent, stored, spec)
     if drift:
         obstacle = f"the data moved: {drift}"
     elif nights > spec.train.scratch_every:
@@ -88,6 +89,18 @@ def _find_obstacle(
     if not stored.fitted.ids:
         return "no series is left"
     return None
+
+
+def _find_leak(parent: ModelRef, stored: StoredWindows, spec: PipelineSpec) -> str | None:
+    """Return whether a version has learned from targets that this training must not see."""
+    grid = Grid(spec.source.freq)
+    end = int(grid.number(np.array([to_microseconds(parent.seen_until)]))[0])
+    if end <= stored.newest_target(spec):
+        return None
+    return (
+        f"version {parent.version} has learned from targets until"
+        f" {parent.seen_until:%Y-%m-%d %H:%M}, which the backtest scores"
+    )
 
 
 def _inherit(store: Store, parent: ModelRef, fitted: Preprocessor) -> Callable[[Any], None]:

@@ -5,10 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from seqmodel import promotion
+from seqmodel.errors import StoreError
 from seqmodel.promotion import decide, promote_challenger
 from seqmodel.specs import PromotionSpec
-from seqmodel.store.champion import Champion, read_champion, swap_champion
+from seqmodel.store.champion import BASELINE, Champion, read_champion, swap_champion
+from seqmodel.store.comparisons import GroupLoss, Paired
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef
+from seqmodel.store.rolling_back import roll_back
 from seqmodel.store.store import Store
 
 NIGHT = datetime(2024, 5, 1, tzinfo=UTC)
@@ -20,6 +24,10 @@ def scores(challenger, baseline=1.0, champion=None, metric="mase"):
     if champion is None:
         del found["champion"]
     return found
+
+
+def given(rows, metric="mase", **more):
+    return BacktestRef(key="p/b.json", windows=1, cutoffs=(), scores=rows, metric=metric, **more)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ def scores(challenger, baseline=1.0, champion=None, metric="mase"):
     ],
 )
 def test_the_gate(rows, margin, promoted, says):
-    decision = decide(rows, PromotionSpec(margin=margin))
+    decision = decide(given(rows), PromotionSpec(margin=margin))
     assert decision.promoted is promoted
     assert says in decision.reason
 
@@ -57,20 +65,20 @@ def test_the_gate(rows, margin, promoted, says):
     ],
 )
 def test_of_some_metrics_more_is_better(rows, margin, promoted, says):
-    decision = decide(rows, PromotionSpec(margin=margin), "accuracy")
+    decision = decide(given(rows, "accuracy"), PromotionSpec(margin=margin))
     assert decision.promoted is promoted
     assert says in decision.reason
 
 
 def test_a_champion_that_cannot_be_scored_any_more_gives_way():
     rows = {**scores(0.8), "champion": {}}
-    assert decide(rows, PromotionSpec()).promoted
+    assert decide(given(rows), PromotionSpec()).promoted
 
 
 @pytest.mark.parametrize("metric", ["mase", "mae", "rmse", "wql"])
 def test_the_metric_of_the_spec_counts(metric):
     rows = scores(0.8, champion=0.9, metric=metric)
-    assert metric in decide(rows, PromotionSpec(metric=metric)).reason
+    assert metric in decide(given(rows), PromotionSpec(metric=metric)).reason
 
 
 @pytest.fixture
@@ -95,11 +103,11 @@ def make_model(store, version, as_of=NIGHT):
     )
 
 
-def promote(store, version, rows, as_of=NIGHT):
+def promote(store, version, rows, as_of=NIGHT, spec=PromotionSpec(), **options):  # noqa: B008
     model = make_model(store, version, as_of)
     run = RunRef(pipeline="p", run=f"run-{version}", as_of=as_of)
-    ref = BacktestRef(key="p/b.json", windows=1, cutoffs=(), scores=rows)
-    return promote_challenger(store, run, model, ref, PromotionSpec())
+    ref = given(rows)
+    return promote_challenger(store, run, model, ref, spec, **options)
 
 
 def test_the_first_model_gets_the_pointer(store):
@@ -149,3 +157,129 @@ def test_a_pointer_is_only_swapped_from_the_one_expected(store):
     new = Champion(version="two", previous=None, reason="r", promoted_at=NIGHT)
     with pytest.raises(Exception, match="another run promoted meanwhile"):
         swap_champion(store, "p", new, expected=None)
+
+
+def paired(chance, difference=-0.1, pairs=14, over="cutoffs", groups=()):
+    return Paired(
+        test="diebold_mariano", difference=difference, chance=chance, pairs=pairs, over=over,
+        windows=99, groups=groups,
+    )  # fmt: skip
+
+
+GROUP = {"group": "large", "series": 7}
+
+
+@pytest.mark.parametrize(
+    ("champion", "chance", "spec", "promoted", "says"),
+    [
+        (0.9, 0.01, {}, True, "(p 0.01 over 14 cutoffs)"),
+        (0.9, 0.2, {}, False, "may be chance (p 0.2 over 14 cutoffs), needed p at most 0.05"),
+        (0.9, 0.2, {"level": 0.25}, True, "promoted"),
+        (0.9, 0.2, {"test": "none"}, True, "promoted"),
+        (0.9, None, {}, False, "cannot tell a gain from chance"),
+        (0.81, 0.01, {"margin": 0.05}, False, "less a margin of 5.0%"),
+        (None, 0.2, {}, False, "against the baseline's 1.000 may be chance"),
+        (None, 0.01, {}, True, "the first model"),
+    ],
+)
+def test_a_gain_must_be_more_than_chance(champion, chance, spec, promoted, says):
+    rival = "baseline" if champion is None else "champion"
+    tested = given(scores(0.8, champion=champion), paired={rival: paired(chance)})
+    decision = decide(tested, PromotionSpec(**spec))
+    assert decision.promoted is promoted
+    assert says in decision.reason
+
+
+def with_figures(**figures):
+    """The challenger is better; these figures of all three stand beside it."""
+    rows = scores(0.8, champion=0.9)
+    for name, values in figures.items():
+        for candidate, value in zip(("challenger", "champion", "baseline"), values, strict=True):
+            rows[candidate][name] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("figures", "promoted", "says"),
+    [
+        ({"coverage": (0.75, 0.8, 0.8)}, True, "promoted"),
+        ({"coverage": (0.6, 0.8, 0.8)}, False, "covers 60% where the champion's covers 80%"),
+        ({"coverage": (0.99, 0.8, 0.8)}, False, "covers 99%"),
+        ({"coverage": (0.6, 0.65, 0.8)}, True, "promoted"),
+        ({"bias": (0.3, 0.0, 0), "mae": (1, 1, 2)}, False, "its bias is +0.3, the champion's +0"),
+        ({"bias": (-0.3, 0.2, 0), "mae": (1, 1, 2)}, True, "promoted"),
+    ],
+)
+def test_a_better_score_with_a_worse_interval_or_bias_is_kept(figures, promoted, says):
+    tested = given(with_figures(**figures), nominal=0.8, paired={"champion": paired(0.01)})
+    decision = decide(tested, PromotionSpec())
+    assert decision.promoted is promoted
+    assert says in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("loss", "chance", "promoted"), [(1.3, 0.01, False), (1.3, 0.3, True), (1.05, 0.01, True)]
+)
+def test_a_group_of_series_may_not_get_much_worse(loss, chance, promoted):
+    group = GroupLoss(**GROUP, loss=loss, other=1, chance=chance)
+    tested = given(scores(0.8, champion=0.9), paired={"champion": paired(0.01, groups=(group,))})
+    decision = decide(tested, PromotionSpec())
+    assert decision.promoted is promoted
+    assert ("the 7 series of group large are 30% worse" in decision.reason) is not promoted
+
+
+def test_a_champion_that_cannot_be_compared_is_kept():
+    tested = given(scores(0.5), obstacle="champion v1 has learned from targets until tonight")
+    decision = decide(tested, PromotionSpec())
+    assert not decision.promoted
+    assert decision.reason.startswith("kept: champion v1 has learned")
+
+
+def test_a_champion_without_a_score_gives_way_without_proof():
+    rows = {**scores(0.8), "champion": {}}
+    tested = given(rows, paired={"champion": paired(None, None, 0)})
+    assert decide(tested, PromotionSpec()).promoted
+
+
+def test_a_version_that_was_rolled_back_is_not_promoted_again(store):
+    promote(store, "one", scores(0.8))
+    promote(store, "two", scores(0.7, champion=0.8), NIGHT + timedelta(days=1))
+    roll_back(store, "p", BASELINE, "it failed", NIGHT)
+    decision = promote(store, "two", scores(0.7, champion=0.8), NIGHT + timedelta(days=1))
+    assert (decision.promoted, decision.serves) == (False, None)
+    assert "two won, but it was rolled back before" in decision.reason
+    assert read_champion(store, "p").version == BASELINE
+
+
+def test_a_person_must_agree_where_the_spec_says_so(store):
+    spec = PromotionSpec(approval=True)
+    held = promote(store, "one", scores(0.8), spec=spec)
+    assert (held.promoted, held.serves, held.held) == (False, None, True)
+    assert held.reason.startswith("held for approval: the first model")
+    assert read_champion(store, "p") is None
+    assert promote(store, "one", scores(0.8), spec=spec, agreed=True).promoted
+    assert read_champion(store, "p").version == "one"
+
+
+def test_figures_and_gate_are_written_with_the_decision(store):
+    decision = promote(store, "one", scores(0.8))
+    written = json.loads(store.path(decision.key).read_text())
+    assert {"scores", "paired", "gate", "reason", "nominal", "notes"} <= set(written)
+    assert written["gate"]["level"] == 0.05
+
+
+def test_of_two_promotions_at_once_the_second_is_refused(store, monkeypatch):
+    promote(store, "one", scores(0.8))
+    real = promotion.read_champion
+
+    def read_then_lose(*args):
+        """Another run promotes between the look and the swap."""
+        found = real(*args)
+        monkeypatch.setattr(promotion, "read_champion", real)
+        promote(store, "other", scores(0.7, champion=0.8), NIGHT)
+        return found
+
+    monkeypatch.setattr(promotion, "read_champion", read_then_lose)
+    with pytest.raises(StoreError, match="another run promoted meanwhile"):
+        promote(store, "two", scores(0.7, champion=0.8), NIGHT)
+    assert read_champion(store, "p").version == "other"
