@@ -9,7 +9,7 @@ from datetime import datetime
 
 from prefect import flow, get_run_logger
 
-from flows.stages import begin, conclude, prepare, publish, renew, reported
+from flows.stages import begin, conclude, prepare, publish, renew, reported, watch
 from seqmodel.errors import SpecError
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
@@ -17,7 +17,7 @@ from seqmodel.store.refs import ReportRef
 
 @flow(name="nightly", flow_run_name="{spec.name} nightly", persist_result=False)
 def nightly(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
-    """Ingest, validate, train, compare, promote or keep, forecast, report.
+    """Ingest, validate, watch, train, compare, promote or keep, forecast, report.
 
     A retraining that fails leaves the champion where it is, and the champion forecasts; without
     one the seasonal naive does. The report says so.
@@ -29,6 +29,7 @@ def nightly(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
     course = begin(spec, as_of)
     with reported(course, spec):
         prepare(course, spec)
+        watch(course, spec)
         try:
             renew(course, spec)
         except SpecError:

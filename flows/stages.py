@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.reporting.composing import BASELINES, Course
 from seqmodel.specs import PipelineSpec, list_members
-from seqmodel.store.refs import ModelRef, ReportRef
+from seqmodel.store.refs import ModelRef, ReportRef, ValidatedTableRef
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
 from seqmodel.studying import hold_study
@@ -25,6 +26,7 @@ from tasks.elect import elect
 from tasks.forecast import forecast
 from tasks.ingest import ingest
 from tasks.look import look
+from tasks.monitor import monitor
 from tasks.promote import promote
 from tasks.report import report
 from tasks.roll_back import roll_back
@@ -51,6 +53,24 @@ def prepare(course: Course, spec: PipelineSpec) -> None:
     course.judged = call(validate, steps, run=run, as_of=run.as_of, table=course.table, spec=spec)
 
 
+def watch(course: Course, spec: PipelineSpec) -> None:
+    """Look at what came of the forecasts that are out; roll back where the spec says so.
+
+    The forecast never waits for it: whatever fails here is a note.
+    """
+    try:
+        serving = elect(course.run.as_of, spec)
+        course.watched = monitor(course.run, _judged(course), serving, spec)
+        why = "; ".join(course.watched.reasons)
+        if course.watched.action == "roll_back":
+            move_back(course, spec, "previous", why)
+        elif course.watched.action == "baseline" and serving.model:
+            move_back(course, spec, "baseline", why)
+    except Exception as error:  # noqa: BLE001 - the forecast must not wait for its accuracy
+        get_run_logger().exception("the watch failed")
+        course.notes.append(f"The watch failed: {error}")
+
+
 def fit(course: Course, spec: PipelineSpec) -> None:
     """Window, train."""
     course.challenger = _train(course, spec)
@@ -60,6 +80,7 @@ def _train(course: Course, spec: PipelineSpec, label: str = "") -> ModelRef:
     steps, judged, as_of = course.steps, course.judged, course.run.as_of
     # The version of an earlier night: one of this very moment is what a re-run makes again.
     older = elect(as_of - MOMENT, spec).model if spec.train.warm_start else None
+    moved = course.watched.reasons if course.watched and course.watched.action == "retrain" else ()
     whole = spec.model.kind == "ensemble"
     jobs = []
     for number, member in enumerate(list_members(spec), start=1):
@@ -77,6 +98,7 @@ def _train(course: Course, spec: PipelineSpec, label: str = "") -> ModelRef:
                     "windows": windows,
                     "spec": member.spec,
                     "parent": older,
+                    "watched": moved,
                     "member": number if whole else None,
                 },
             )
@@ -138,10 +160,14 @@ def search(course: Course, spec: PipelineSpec) -> None:
     course.tuning = call(choose, course.steps, judged=judged, spec=spec)
 
 
-def _count_left(course: Course, spec: PipelineSpec) -> int:
+def _judged(course: Course) -> ValidatedTableRef:
     if course.judged is None:
         raise RuntimeError("found no judged table, needed one; call prepare first")
-    with hold_study(Store.from_environment(), course.judged.table.fingerprint, spec) as study:
+    return course.judged
+
+
+def _count_left(course: Course, spec: PipelineSpec) -> int:
+    with hold_study(Store.from_environment(), _judged(course).table.fingerprint, spec) as study:
         return study.settle()
 
 

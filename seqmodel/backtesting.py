@@ -11,9 +11,10 @@ from seqmodel.errors import DataError
 from seqmodel.forecasting import predict_quantiles
 from seqmodel.freshness import choose_fresh
 from seqmodel.grid import to_datetime
+from seqmodel.grouping import group_panel
 from seqmodel.limiting import limit_forecast
 from seqmodel.models.naive import BASELINES
-from seqmodel.pairing import group_series, pair_losses
+from seqmodel.pairing import pair_losses
 from seqmodel.panel import Panel
 from seqmodel.scoring import HIGHER, Prediction, Scoring, choose_scoring
 from seqmodel.specs import PipelineSpec
@@ -136,8 +137,7 @@ def _pair_all(
         if name in said
     }
     cutoffs = index.starts - (panel.offsets[:-1] - panel.first)[index.series]
-    static = panel.static[gate.group_by] if gate.group_by else None
-    groups = group_series(static, _measure_sizes(panel, split.holdout))
+    groups = group_panel(panel, gate.group_by, split.holdout)
     test = "diebold_mariano" if gate.test == "none" else gate.test
     overlap = -(-spec.window.horizon // spec.backtest.step)
     return {
@@ -148,16 +148,6 @@ def _pair_all(
         for name in losses
         if name != "challenger"
     }  # fmt: skip
-
-
-def _measure_sizes(panel: Panel, until: int) -> Floats:
-    """Return the mean absolute target of each series up to a grid number, NaN without any."""
-    size = np.abs(panel.values["target"])
-    seen = np.isfinite(size) & (panel.number_of_row <= until)
-    count = np.bincount(panel.series_of_row[seen], minlength=len(panel.ids))
-    total = np.bincount(panel.series_of_row[seen], size[seen], len(panel.ids))
-    found: Floats = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-    return found
 
 
 def _shower(panel: Panel) -> Callable[[int], str]:

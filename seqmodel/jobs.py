@@ -66,6 +66,14 @@ class ForecastJob(Job):
     model: ModelRef | None
 
 
+class WatchJob(Job):
+    """Score what is out and measure drift."""
+
+    run: RunRef
+    table: TableRef
+    model: ModelRef | None
+
+
 class TrialJob(Job):
     """Train with the spec of one trial and score it on the holdout."""
 
@@ -112,6 +120,14 @@ def forecast(job: dict[str, Any], _tell: Tell) -> Any:
 
     j = ForecastJob.model_validate(job)
     return forecast_table(j.store, j.table, j.model, j.spec).model_dump(mode="json")
+
+
+def watch(job: dict[str, Any], _tell: Tell) -> Any:
+    """Run a `WatchJob`; return a `WatchRef` as JSON."""
+    from seqmodel.monitoring.watching import watch as look
+
+    j = WatchJob.model_validate(job)
+    return look(j.store, j.run, j.table, j.model, j.spec).model_dump(mode="json")
 
 
 def try_out(job: dict[str, Any], tell: Tell) -> Any:

@@ -26,12 +26,14 @@ class Scored:
         quantiles: N x H x Q forecasts.
         levels: Q levels with 0.5 among them.
         scale: N in-sample errors of the seasonal naive (target's unit), NaN where unknown.
+        root_scale: the same, the root of the mean square; None where RMSSE is not wanted.
     """
 
     actual: Floats
     quantiles: Floats
     levels: tuple[float, ...]
     scale: Floats
+    root_scale: Floats | None = None
 
     @property
     def point(self) -> Floats:
@@ -52,6 +54,14 @@ def squared_error(s: Scored) -> Floats:
 def scaled_error(s: Scored) -> Floats:
     """MASE: |y - f| / in-sample MAE of the seasonal naive (Hyndman & Koehler 2006)."""
     error: Floats = np.abs(s.actual - s.point) / s.scale[:, None]
+    return error
+
+
+def squared_scaled_error(s: Scored) -> Floats:
+    """RMSSE: ((y - f) / in-sample RMSE of the seasonal naive)^2, the root over the mean (M5)."""
+    if s.root_scale is None:
+        return np.full_like(s.actual, np.nan)
+    error: Floats = ((s.actual - s.point) / s.root_scale[:, None]) ** 2
     return error
 
 
@@ -82,16 +92,25 @@ def inside(s: Scored) -> Floats:
     return ((s.actual >= low) & (s.actual <= high)) + 0 * s.actual
 
 
+def width(s: Scored) -> Floats:
+    """Width of the widest interval (target's unit)."""
+    return s.quantiles[:, :, -1] - s.quantiles[:, :, 0] + 0 * s.actual
+
+
 #: Metric -> contribution of each window and step.
 METRICS: dict[str, Callable[[Scored], Floats]] = {
     "mase": scaled_error,
     "mae": absolute_error,
     "rmse": squared_error,
+    "rmsse": squared_scaled_error,
     "smape": symmetric_error,
     "wql": pinball,
     "bias": signed_error,
     "coverage": inside,
+    "width": width,
 }
+#: Metrics that are the root of a mean.
+ROOTS = frozenset({"rmse", "rmsse"})
 
 
 def summarise(metric: str, contributions: Floats, scored: Scored) -> float:
@@ -106,7 +125,7 @@ def summarise(metric: str, contributions: Floats, scored: Scored) -> float:
     if not values.size:
         return float("nan")
     mean = float(values.mean())
-    if metric == "rmse":
+    if metric in ROOTS:
         return float(np.sqrt(mean))
     if metric == "wql":
         size = np.abs(scored.actual[np.isfinite(scored.actual)]).mean()
@@ -149,7 +168,12 @@ def list_changes(
 
 
 def measure_scale(
-    target: Floats, offsets: NDArray[np.int64], season: int, until: NDArray[np.int64]
+    target: Floats,
+    offsets: NDArray[np.int64],
+    season: int,
+    until: NDArray[np.int64],
+    *,
+    squared: bool = False,
 ) -> Floats:
     """Return the in-sample error of the seasonal naive of S series: the unit of MASE.
 
@@ -158,13 +182,14 @@ def measure_scale(
         offsets: S + 1 positions.
         season: (steps).
         until: S positions after the last training row.
+        squared: the root of the mean square instead, the unit of RMSSE.
 
     Returns:
         S mean absolute seasonal differences; NaN where there are none, or all are zero.
     """
     change, series = list_changes(target, offsets, season, until)
     counts = np.bincount(series, minlength=len(until))
-    totals = np.bincount(series, np.abs(change), len(until))
+    totals = np.bincount(series, change**2 if squared else np.abs(change), len(until))
     scale: Floats = np.full(len(until), np.nan)
     np.divide(totals, counts, out=scale, where=totals > 0)
-    return scale
+    return np.sqrt(scale) if squared else scale

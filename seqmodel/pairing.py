@@ -2,7 +2,8 @@
 
 The future repeats the series and not the cutoffs: what will be drawn anew are the days. So the
 sample is one mean difference a cutoff, which holds however alike the series are. With fewer than
-five cutoffs that says nothing, and the series are the sample if there are more of them.
+five cutoffs that says next to nothing, and every window is taken for a member of the sample; series
+that move together then look like more proof than they are.
 """
 
 from __future__ import annotations
@@ -118,13 +119,13 @@ def pair_losses(
     a, b = average_windows(mine), average_windows(others)
     both = np.isfinite(a) & np.isfinite(b)
     a, b, cutoffs, series = a[both], b[both], cutoffs[both], series[both]
-    over, sample = _choose_sample(a - b, cutoffs, series)
+    over, sample = _choose_sample(a - b, cutoffs)
     found = []
     labels = np.array(groups)[series] if groups else np.empty(0, dtype=str)
     for label in dict.fromkeys(sorted(groups)):
         part = labels == label
         if part.any():
-            across, rise = _choose_sample((b - a)[part], cutoffs[part], series[part])
+            across, rise = _choose_sample((b - a)[part], cutoffs[part])
             found.append(
                 GroupLoss(
                     group=label,
@@ -154,13 +155,13 @@ def _overlap(over: str, overlap: int) -> int:
 
 
 def _choose_sample(
-    differences: Floats, cutoffs: Integers, series: Integers
-) -> tuple[Literal["cutoffs", "series"], Floats]:
+    differences: Floats, cutoffs: Integers
+) -> tuple[Literal["cutoffs", "windows"], Floats]:
     """Return what the sample is made of, and the mean difference of each of its members."""
-    by_cutoff, by_series = _group(differences, cutoffs), _group(differences, series)
-    if len(by_cutoff) >= ENOUGH_CUTOFFS or len(by_cutoff) >= len(by_series):
+    by_cutoff = _group(differences, cutoffs)
+    if len(by_cutoff) >= ENOUGH_CUTOFFS or len(by_cutoff) == len(differences):
         return "cutoffs", by_cutoff
-    return "series", by_series
+    return "windows", differences
 
 
 def _group(values: Floats, keys: Integers) -> Floats:
@@ -168,24 +169,3 @@ def _group(values: Floats, keys: Integers) -> Floats:
     _, places = np.unique(keys, return_inverse=True)
     found: Floats = np.bincount(places, values) / np.bincount(places)
     return found
-
-
-def group_series(labels: Floats | NDArray[np.object_] | None, sizes: Floats) -> tuple[str, ...]:
-    """Return the group of each of S series.
-
-    Args:
-        labels: S values of a static covariate, None to group by size.
-        sizes: S mean absolute targets, NaN where unknown.
-
-    Returns:
-        S labels; none where fewer than three series would be grouped by their size.
-    """
-    if labels is not None:
-        return tuple("missing" if v is None or v != v else f"{v}" for v in labels)  # noqa: PLR0124
-    names = ("small", "medium", "large")
-    if len(sizes) < len(names):
-        return ()
-    known = np.where(np.isfinite(sizes), sizes, -np.inf)
-    ranks = np.empty(len(sizes), dtype=np.int64)
-    ranks[np.argsort(known, kind="stable")] = np.arange(len(sizes))
-    return tuple(names[3 * rank // len(sizes)] for rank in ranks)

@@ -13,10 +13,13 @@ import math
 from dataclasses import dataclass
 from typing import final
 
+import pyarrow as pa
+
 from seqmodel.guarding import find_objections
 from seqmodel.scoring.protocol import HIGHER, is_better
 from seqmodel.specs import PromotionSpec
 from seqmodel.store.champion import Champion, list_rejected, read_champion, swap_champion
+from seqmodel.store.histories import write_history
 from seqmodel.store.refs import BacktestRef, DecisionRef, ModelRef, RunRef
 from seqmodel.store.store import Store
 
@@ -97,12 +100,13 @@ def _lack_proof(tested: BacktestRef, spec: PromotionSpec, rival: str) -> str:
             f"{paired.pairs} pair of forecasts cannot tell a gain from chance; raise"
             " backtest.cutoffs"
         )
-    if paired.chance <= spec.level:
+    level = spec.first_level if rival == "baseline" else spec.level
+    if paired.chance <= level:
         return ""
     metric, mine, best = _read(tested, spec, rival)
     return (
         f"the challenger's {metric} {mine:.3f} against the {rival}'s {best:.3f} may be chance"
-        f"{describe_test(tested, rival)}, needed p at most {spec.level:g}"
+        f"{describe_test(tested, rival)}, needed p at most {level:g}"
     )
 
 
@@ -161,6 +165,13 @@ def promote_challenger(
     figures = scores.model_dump(mode="json", include={"scores", "paired", "nominal", "notes"})
     gate = spec.model_dump(mode="json")
     store.write_json(ref.key, {**ref.model_dump(mode="json"), **figures, "gate": gate})
+    versions = {"challenger": challenger.version, "champion": pointer and pointer.version}
+    rows = [
+        {"candidate": name, "version": versions.get(name), **row}
+        for name, row in scores.scores.items()
+    ]
+    facts = {"as_of": run.as_of.isoformat(), "promoted": ref.promoted, "reason": reason}
+    write_history(store, run.pipeline, "scores", run.run, pa.Table.from_pylist(rows), facts)
     return ref
 
 

@@ -16,12 +16,13 @@ from seqmodel.features import Preprocessor
 from seqmodel.gathering import WindowReader
 from seqmodel.grid import Grid, to_microseconds
 from seqmodel.models.protocol import InputShapes
+from seqmodel.monitoring.drifting import measure_distribution
 from seqmodel.panel import Panel, build_panel
 from seqmodel.rows import Rows
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import split_steps
 from seqmodel.store.arrays import read_arrays, write_arrays
-from seqmodel.store.bundles import PREPROCESSOR
+from seqmodel.store.bundles import DISTRIBUTION, PREPROCESSOR
 from seqmodel.store.fingerprints import SHORT, digest_folder, digest_value
 from seqmodel.store.refs import TableRef, ValidatedTableRef, WindowsRef
 from seqmodel.store.store import Store, replace_file
@@ -83,7 +84,8 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
         DataError: if not one training window with an observed target exists.
     """
     table = judged.table
-    cut = cut_windows(load_panel(store, table, spec), spec)
+    panel = load_panel(store, table, spec)
+    cut = cut_windows(panel, spec)
     with store.workshop(table.key.split("/", 1)[0]) as shop:
         folder = shop / "windows"
         folder.mkdir()
@@ -91,6 +93,8 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
         for name, index in (("train", cut.train), ("holdout", cut.holdout)):
             write_arrays(folder, {f"{name}_{key}": array for key, array in index.arrays().items()})
         replace_file(folder / PREPROCESSOR, json.dumps(cut.fitted.to_json()).encode())
+        seen = measure_distribution(panel, cut.newest_target(spec))
+        replace_file(folder / DISTRIBUTION, json.dumps(seen).encode())
         fingerprint = digest_value(digest_folder(folder))
         key = f"{table.key.split('/', 1)[0]}/windows/{fingerprint[:SHORT]}"
         store.publish(folder, key)

@@ -26,12 +26,14 @@ def train(
     spec: PipelineSpec,
     parent: ModelRef | None = None,
     member: int | None = None,
+    watched: tuple[str, ...] = (),
 ) -> ModelRef:
     """Fit the network and store it as a version, or as a member of an ensemble to come.
 
     Idempotent: a version is written once. A try after a killed one goes on where that stood.
     """
-    moved = [r.found for r in judged.verdict.rules if r.rule in DRIFTS and r.outcome == "failed"]
+    failed = [r for r in judged.verdict.rules if r.rule in DRIFTS and r.outcome == "failed"]
+    moved = [*(r.found for r in failed), *watched]
     job = TrainJob(
         root=str(Store.from_environment().root),
         spec=spec,

@@ -27,6 +27,7 @@ from seqmodel.store.refs import (
 )
 from seqmodel.store.store import Store
 from seqmodel.store.tables import read_rows
+from seqmodel.store.watched import WatchRef
 from seqmodel.table.quality import Verdict
 from seqmodel.trials import TuningRef
 
@@ -59,6 +60,7 @@ class Course(BaseModel):
         forecast: set once published.
         tuning: set once tuned.
         moved: set once rolled back.
+        watched: set once the forecasts that are out were looked at.
         steps: what ran.
         notes: warnings, one sentence each.
         refusal: why the run stopped, if it did.
@@ -78,6 +80,7 @@ class Course(BaseModel):
     forecast: ForecastRef | None = None
     tuning: TuningRef | None = None
     moved: DecisionRef | None = None
+    watched: WatchRef | None = None
     steps: list[StepRecord] = []
     notes: list[str] = []
     refusal: str | None = None
@@ -97,7 +100,13 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
     quality = course.judged.verdict if course.judged else None
     if quality is None and course.table and known.exists():
         quality = Verdict.model_validate(store.read_json(f"{course.run.key}/quality.json"))
-    notes = [*course.notes, *(course.serving.notes if course.serving else ())]
+    notes = [
+        *course.notes,
+        *(course.serving.notes if course.serving else ()),
+        *(course.scores.notes if course.scores else ()),
+        *(course.watched.reasons if course.watched else ()),
+        *(course.watched.notes if course.watched else ()),
+    ]
     return Night(
         pipeline=spec.name,
         run=course.run.run,

@@ -41,8 +41,9 @@ class RealScoring:
         self.actual = take_actuals(panel, index, spec)
         ends = panel.offsets[:-1] + np.maximum(split.holdout + 1 - panel.first, 0)
         season = spec.source.season
-        scale = measure_scale(panel.values["target"], panel.offsets, season, ends)
-        self.scale = scale[index.series]
+        measured = (panel.values["target"], panel.offsets, season, ends)
+        self.scale = measure_scale(*measured)[index.series]
+        self.root_scale = measure_scale(*measured, squared=True)[index.series]
 
     @property
     def observed(self) -> bool:
@@ -88,7 +89,8 @@ class RealScoring:
         }
 
     def _pair(self, said: Prediction) -> Scored:
-        return Scored(self.actual, said.values, self.spec.output.levels, self.scale)
+        levels = self.spec.output.levels
+        return Scored(self.actual, said.values, levels, self.scale, self.root_scale)
 
     def _draw(
         self, label: str, value: float, series_id: str, said: Mapping[str, Prediction]

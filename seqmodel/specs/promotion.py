@@ -29,6 +29,13 @@ class PromotionSpec(Spec):
         le=0.5,
         description="share of equal challengers that may pass the test by chance",
     )
+    first_level: float = Field(
+        0.25,
+        gt=0,
+        le=0.5,
+        description="the same where no model serves yet, as a share: keeping the baseline for lack"
+        " of proof costs as much as a wrong first model",
+    )
     coverage_loss: Share = Field(
         0.1,
         description="share of targets by which the interval's coverage may be further from nominal"

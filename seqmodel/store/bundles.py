@@ -32,6 +32,7 @@ BASELINE = "baseline.json"
 CALIBRATION = "calibration.json"
 #: Folder of the networks of ensembles before they are put together, beside `models`.
 MEMBERS = "members"
+DISTRIBUTION = "distribution.json"
 #: Raised whenever older bundles can no longer be read; they are then passed over by name.
 FORMAT = 2
 
@@ -206,3 +207,17 @@ def read_preprocessor(store: Store, key: str) -> dict[str, Any]:
     """Read a bundle's fitted preprocessor; call `read_manifest` before."""
     fitted: dict[str, Any] = store.read_json(f"{key}/{PREPROCESSOR}")
     return fitted
+
+
+def read_distribution(store: Store, key: str) -> dict[str, Any] | None:
+    """Read what a bundle was trained on, of an ensemble its first network that says it.
+
+    Returns:
+        Column -> its distribution; None where an older release did not keep it.
+    """
+    folder = store.path(key)
+    for path in (folder / DISTRIBUTION, *sorted(folder.glob(f"member-*/{DISTRIBUTION}"))):
+        if path.is_file():
+            found: dict[str, Any] = store.read_json(str(path.relative_to(store.root)))
+            return found
+    return None

@@ -46,6 +46,6 @@ class Paired(BaseModel):
     difference: float | None
     chance: float | None
     pairs: int
-    over: Literal["cutoffs", "series"]
+    over: Literal["cutoffs", "windows"]
     windows: int
     groups: tuple[GroupLoss, ...] = ()

@@ -15,6 +15,7 @@ from typing import Any, final
 
 from seqmodel.errors import StoreError
 from seqmodel.specs import RegistrySpec
+from seqmodel.store.bundles import MEMBERS
 from seqmodel.store.champion import read_champion
 from seqmodel.store.fingerprints import SHORT
 from seqmodel.store.forecasts import MANIFEST as PUBLISHED
@@ -22,6 +23,8 @@ from seqmodel.store.store import STAGING, Store
 from seqmodel.store.versions import list_versions
 
 NIGHT = timedelta(days=1)
+#: Rooms whose entries are named by the moment of a night, and named by nothing else.
+DATED = ("reports", MEMBERS)
 #: Rooms whose entries are named by a fingerprint.
 NAMED = ("tables", "windows", "quarantine", "profiles")
 
@@ -58,8 +61,12 @@ class Sweep:
         versions = list(self._mark_versions())
         if self.oldest is None:
             return forecasts
-        reports = [p.name for p in self._list("reports") if self._is_old(_read_moment(p.name))]
-        old = [f"{self.pipeline}/reports/{name}" for name in reports]
+        old = [
+            f"{self.pipeline}/{room}/{path.name}"
+            for room in DATED
+            for path in self._list(room)
+            if self._is_old(_read_moment(path.name))
+        ]
         rooms = {"tables": self.tables, "quarantine": self.tables, "profiles": self.tables}
         rooms["windows"] = self.windows
         for room in NAMED:

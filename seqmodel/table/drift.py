@@ -57,14 +57,20 @@ def summarise(profile: Profile) -> Reference:
     """Return what is kept of a table: its quantiles become the bins."""
     if not len(profile.sample):
         return Reference(profile.series[KEPT], np.empty(0), np.ones(1))
-    quantiles = np.quantile(profile.sample, np.arange(1, BINS) / BINS)
+    edges = find_edges(profile.sample)
+    return Reference(profile.series[KEPT], edges, share_bins(profile.sample, edges))
+
+
+def find_edges(sample: Floats) -> Floats:
+    """Return the upper edges of all bins but the last: deciles of a sample of one at least."""
+    quantiles = np.quantile(sample, np.arange(1, BINS) / BINS)
     # A value that is many quantiles at once gets a bin of its own.
     heavy = quantiles[1:][np.diff(quantiles) == 0]
-    edges = np.unique(np.concatenate([quantiles, np.nextafter(heavy, -np.inf)]))
-    return Reference(profile.series[KEPT], edges, _share(profile.sample, edges))
+    return np.unique(np.concatenate([quantiles, np.nextafter(heavy, -np.inf)]))
 
 
-def _share(sample: Floats, edges: Floats) -> Floats:
+def share_bins(sample: Floats, edges: Floats) -> Floats:
+    """Return the share of a sample in each bin."""
     bins = np.searchsorted(edges, sample, side="left")
     return np.bincount(bins, minlength=len(edges) + 1) / max(len(sample), 1)
 
@@ -76,8 +82,12 @@ def measure_drift(profile: Profile, reference: Reference) -> float:
     """
     if not len(profile.sample) or not len(reference.edges):
         return float("nan")
-    now = np.maximum(_share(profile.sample, reference.edges), LEAST_SHARE)
-    then = np.maximum(reference.shares, LEAST_SHARE)
+    return compare_shares(share_bins(profile.sample, reference.edges), reference.shares)
+
+
+def compare_shares(now: Floats, then: Floats) -> float:
+    """Return the population stability index of the shares of the same bins."""
+    now, then = np.maximum(now, LEAST_SHARE), np.maximum(then, LEAST_SHARE)
     return float(((now - then) * np.log(now / then)).sum())
 
 

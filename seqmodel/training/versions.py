@@ -14,7 +14,13 @@ from seqmodel.grid import Grid, to_datetime
 from seqmodel.predictors import Network, Predictor
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import split_steps
-from seqmodel.store.bundles import CALIBRATION, model_key, read_bundle, write_bundle
+from seqmodel.store.bundles import (
+    CALIBRATION,
+    DISTRIBUTION,
+    model_key,
+    read_bundle,
+    write_bundle,
+)
 from seqmodel.store.checkpoints import checkpoint_key
 from seqmodel.store.fingerprints import digest_code, digest_value
 from seqmodel.store.forecasts import format_moment
@@ -105,8 +111,8 @@ def train_model(  # noqa: PLR0913 - all that a version comes from
     network: Predictor = Network(fitted.model, stored.fitted, spec)
     if table is not None:
         network = calibrate_network(store, table, network, spec)
-    said = describe(network)
-    write_bundle(store, key, fitted.model, stored.fitted.to_json(), manifest, said)
+    more = {**describe(network), DISTRIBUTION: store.read_json(f"{windows.key}/{DISTRIBUTION}")}
+    write_bundle(store, key, fitted.model, stored.fitted.to_json(), manifest, more)
     keeper.forget()
     return read_bundle(store, key)
 

@@ -68,7 +68,12 @@ def test_a_first_night_leaves_the_files_of_the_contract(first):
     pointer = json.loads((pipeline / "champion.json").read_text())
     assert set(pointer) == {"version", "previous", "reason", "promoted_at"}
     manifest = json.loads((pipeline / "models" / pointer["version"] / "manifest.json").read_text())
-    assert set(manifest["files"]) == {"model.keras", "preprocessor.json", "calibration.json"}
+    assert set(manifest["files"]) == {
+        "model.keras",
+        "preprocessor.json",
+        "calibration.json",
+        "distribution.json",
+    }
     assert {"table", "spec", "seed", "versions", "holdout"} <= set(manifest)
     folder = pipeline / "forecasts" / "cutoff=20240207T230000Z"
     published = json.loads((folder / "_manifest.json").read_text())

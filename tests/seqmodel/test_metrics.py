@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from utilsforecast import losses
 
-from seqmodel.metrics import METRICS, Scored, measure_scale, score, summarise
+from seqmodel.metrics import METRICS, ROOTS, Scored, measure_scale, score, summarise
 
 LEVELS = (0.1, 0.5, 0.8)
 
@@ -20,7 +20,7 @@ def make_scored(n=7, h=5, seed=0, missing=0.2):
     actual[0, 0] = 0
     actual[rng.random((n, h)) < missing] = np.nan
     quantiles = np.sort(rng.normal(3, 2, (n, h, len(LEVELS))), axis=-1)
-    return Scored(actual, quantiles, LEVELS, rng.uniform(0.5, 2, n))
+    return Scored(actual, quantiles, LEVELS, rng.uniform(0.5, 2, n), rng.uniform(0.5, 2, n))
 
 
 def walk(s):
@@ -51,11 +51,13 @@ def mean(values):
 LOOPS = {
     "mae": lambda s: mean(abs(y - q[1]) for _, y, q in walk(s)),
     "rmse": lambda s: math.sqrt(mean((y - q[1]) ** 2 for _, y, q in walk(s))),
+    "rmsse": lambda s: math.sqrt(mean(((y - q[1]) / s.root_scale[n]) ** 2 for n, y, q in walk(s))),
     "mase": lambda s: mean(abs(y - q[1]) / s.scale[n] for n, y, q in walk(s)),
     "smape": lambda s: mean(200 * abs(y - q[1]) / (abs(y) + abs(q[1])) for _, y, q in walk(s)),
     "wql": loop_pinball,
     "bias": lambda s: mean(q[1] - y for _, y, q in walk(s)),
     "coverage": lambda s: mean(float(q[0] <= y <= q[2]) for _, y, q in walk(s)),
+    "width": lambda s: mean(q[2] - q[0] for _, _, q in walk(s)),
 }
 
 
@@ -83,7 +85,7 @@ def test_nothing_observed_scores_nan(metric):
 def test_the_missing_targets_do_not_count(metric):
     scored = make_scored()
     garbage = np.where(np.isnan(scored.actual)[:, :, None], 1e9, scored.quantiles)
-    changed = Scored(scored.actual, garbage, LEVELS, scored.scale)
+    changed = Scored(scored.actual, garbage, LEVELS, scored.scale, scored.root_scale)
     assert score(changed)[metric] == score(scored)[metric]
 
 
@@ -91,7 +93,7 @@ def test_the_missing_targets_do_not_count(metric):
 def test_a_perfect_forecast_scores_zero(metric):
     actual = make_scored().actual
     exact = np.repeat(actual[:, :, None], 3, axis=2)
-    assert score(Scored(actual, exact, LEVELS, np.ones(7)))[metric] == 0
+    assert score(Scored(actual, exact, LEVELS, np.ones(7), np.ones(7)))[metric] == 0
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -123,7 +125,7 @@ def test_symmetric_error_is_zero_where_both_are_zero():
     assert score(zero)["smape"] == 0
 
 
-@pytest.mark.parametrize("metric", ["mae", "rmse", "smape", "mase"])
+@pytest.mark.parametrize("metric", ["mae", "rmse", "smape", "mase", "rmsse"])
 def test_another_library_says_the_same(metric):
     """One series a window of equal length, so that its mean of means is the mean."""
     rng = np.random.default_rng(5)
@@ -141,14 +143,17 @@ def test_another_library_says_the_same(metric):
     train = pd.DataFrame({"unique_id": np.repeat(np.arange(n), history), "y": past.ravel()})
     offsets = np.arange(n + 1) * history
     scale = measure_scale(past.ravel(), offsets, season, offsets[1:])
-    ours = score(Scored(actual, forecast[:, :, None], (0.5,), scale))[metric]
-    if metric == "mase":
-        theirs = losses.mase(frame, models=["model"], seasonality=season, train_df=train)
+    root = measure_scale(past.ravel(), offsets, season, offsets[1:], squared=True)
+    ours = score(Scored(actual, forecast[:, :, None], (0.5,), scale, root))[metric]
+    if metric in {"mase", "rmsse"}:
+        theirs = getattr(losses, metric)(
+            frame, models=["model"], seasonality=season, train_df=train
+        )
     else:
         theirs = getattr(losses, metric)(frame, models=["model"])
     column = theirs["model"]
     # Theirs takes the root within a series, ours over all; their sMAPE is a share of two.
-    expected = np.sqrt((column**2).mean()) if metric == "rmse" else column.mean()
+    expected = np.sqrt((column**2).mean()) if metric in ROOTS else column.mean()
     assert ours == pytest.approx(expected * (200 if metric == "smape" else 1), rel=1e-12)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from seqmodel import pairing
-from seqmodel.pairing import TESTS, average_windows, group_series, pair_losses
+from seqmodel.pairing import TESTS, average_windows, pair_losses
 from seqmodel.pairing import measure_diebold_mariano as dm
 
 FINITE = st.floats(-1e3, 1e3, allow_subnormal=False)
@@ -123,11 +123,14 @@ def test_series_that_move_together_are_no_proof():
     assert many.chance == pytest.approx(one.chance)
 
 
-def test_with_few_cutoffs_the_series_are_the_sample():
+def test_with_few_cutoffs_every_window_counts():
     cutoffs, series = grid(2, 9)
     rng = np.random.default_rng(0)
-    found = pair(rng.random((18, 2)), rng.random((18, 2)), cutoffs, series, overlap=3)
-    assert (found.over, found.pairs) == ("series", 9)
+    mine, others = rng.random((18, 2)), rng.random((18, 2))
+    found = pair(mine, others, cutoffs, series, overlap=3)
+    assert (found.over, found.pairs) == ("windows", 18)
+    each = (mine - others).mean(axis=1)
+    assert found.chance == pytest.approx(stats.ttest_1samp(each, 0, alternative="less").pvalue)
     assert pair([[1.0]], [[2.0]], [0], [0]).chance is None
 
 
@@ -156,12 +159,3 @@ def test_a_group_that_is_worse_is_found_behind_a_better_mean():
     assert a.chance > 0.99
     assert b.chance < 0.01
     assert b.loss / b.other == pytest.approx(1.4, abs=0.02)
-
-
-def test_series_are_grouped_by_size_or_by_a_static_covariate():
-    sizes = np.array([5.0, np.nan, 1, 9, 7, 3])
-    assert group_series(None, sizes) == ("medium", "small", "small", "large", "large", "medium")
-    assert group_series(None, sizes[:2]) == ()
-    labels = np.array(["x", None, "y"], dtype=object)
-    assert group_series(labels, sizes[:3]) == ("x", "missing", "y")
-    assert group_series(np.array([1.0, np.nan]), sizes[:2]) == ("1.0", "missing")

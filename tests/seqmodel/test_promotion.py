@@ -178,8 +178,9 @@ GROUP = {"group": "large", "series": 7}
         (0.9, 0.2, {"test": "none"}, True, "promoted"),
         (0.9, None, {}, False, "cannot tell a gain from chance"),
         (0.81, 0.01, {"margin": 0.05}, False, "less a margin of 5.0%"),
-        (None, 0.2, {}, False, "against the baseline's 1.000 may be chance"),
-        (None, 0.01, {}, True, "the first model"),
+        (None, 0.3, {}, False, "against the baseline's 1.000 may be chance"),
+        (None, 0.2, {}, True, "the first model"),
+        (None, 0.2, {"first_level": 0.1}, False, "needed p at most 0.1"),
     ],
 )
 def test_a_gain_must_be_more_than_chance(champion, chance, spec, promoted, says):

@@ -46,7 +46,8 @@ def store(tmp_path):
         leave(store, f"p/windows/{name('w', night)}", age)
         leave(store, f"p/staging/tmp-{night}", age)
         leave(store, f"p/staging/tables/{name('s', night)}", age)
-        leave(store, f"p/reports/{NIGHT - age * DAY:%Y%m%dT%H%M%SZ}-abc", age)
+        for room in ("reports", "members"):
+            leave(store, f"p/{room}/{NIGHT - age * DAY:%Y%m%dT%H%M%SZ}-abc", age)
         write(
             store, f"v{night}", NIGHT - age * DAY,
             table=name("t", night) + "rest", windows=name("w", night) + "rest",
@@ -79,9 +80,10 @@ def test_tables_of_what_stays_stay_and_windows_only_of_the_last_nights(store):
 
 def test_old_reports_and_what_killed_runs_left_go(store):
     gone = prune(store)
-    assert list_names(store, "reports") == {
-        f"{NIGHT - age * DAY:%Y%m%dT%H%M%SZ}-abc" for age in range(3)
-    }
+    for room in ("reports", "members"):
+        assert list_names(store, room) == {
+            f"{NIGHT - age * DAY:%Y%m%dT%H%M%SZ}-abc" for age in range(3)
+        }
     assert {p.name for p in store.path("p/staging").glob("tmp-*")} == {"tmp-6", "tmp-7", "tmp-8"}
     assert len(list(store.path("p/staging/tables").iterdir())) == 3
     assert not any(store.path(key).exists() for key in gone)

@@ -1,0 +1,1 @@
+"""After a forecast is out: what came, what moved, and what follows."""

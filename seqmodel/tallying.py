@@ -1,0 +1,137 @@
+"""Scores as sums that add: over series, cutoffs, steps, nights and shards.
+
+A tally holds, for every cell of its keys, the sums of what each metric is a mean of. Tallies of
+parts add up to the tally of the whole, whatever the parts are, and figures are made of the sums
+last:  (Tally.zero(keys) + shard + shard + ...).measure()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from seqmodel.metrics import METRICS, ROOTS, Scored
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+#: Metric -> the sums whose ratio it is; of those in `ROOTS` the root.
+RATIOS = {name: (name, f"{name}_of") for name in METRICS}
+#: What every cell has beside the sums: steps forecast, and steps whose target was observed.
+COUNTS = ("expected", "observed")
+STEP = "step"
+
+
+@final
+class Tally:
+    """Sums by key, as an Arrow table: a row a cell.
+
+    Args:
+        keys: names of the key columns; none for one cell of everything.
+        table: key columns, then counts, then sums.
+    """
+
+    def __init__(self, keys: tuple[str, ...], table: pa.Table) -> None:
+        self.keys, self.table = keys, table
+
+    @classmethod
+    def zero(cls, *keys: str) -> Self:
+        """Return the tally of nothing, which adds to any other of the same keys."""
+        return cls(keys, pa.table({name: pa.nulls(0) for name in keys}))
+
+    @classmethod
+    def of(cls, scored: Scored, keys: Mapping[str, Any], *, by_step: bool = False) -> Self:
+        """Sum up the forecasts of N windows.
+
+        Args:
+            scored: N windows x H steps.
+            keys: name of a key -> its N values, an array or a list.
+            by_step: `step`, from 1 on, is a key too.
+        """
+        count, horizon = scored.actual.shape
+        cells, labels = _number(keys, count)
+        size = len(next(iter(labels.values()))) if labels else 1
+        if by_step:
+            cells = (cells[:, None] * horizon + np.arange(horizon)).ravel()
+            labels = {name: column.take(_each(size, horizon)) for name, column in labels.items()}
+            labels[STEP] = pa.array(np.tile(np.arange(1, horizon + 1), size))
+            size *= horizon
+        else:
+            cells = np.repeat(cells, horizon)
+
+        def add(values: Floats) -> pa.Array:
+            return pa.array(np.bincount(cells, values.ravel(), size))
+
+        columns = dict(labels)
+        observed = np.isfinite(scored.actual)
+        columns["expected"] = add(np.ones(scored.actual.shape))
+        columns["observed"] = add(observed.astype(np.float64))
+        # A forecast that is no number must not pass for one that was not asked for.
+        broken = observed & ~np.isfinite(scored.quantiles).all(axis=-1)
+        for name, contribute in METRICS.items():
+            parts = contribute(scored)
+            seen = np.isfinite(parts)
+            columns[name] = add(np.where(broken, np.nan, np.where(seen, parts, 0.0)))
+            of = np.abs(scored.actual) if name == "wql" else np.ones_like(parts)
+            columns[f"{name}_of"] = add(np.where(seen, of, 0.0))
+        return cls((*keys, *((STEP,) if by_step else ())), pa.table(columns))
+
+    def __add__(self, other: Tally) -> Tally:
+        if not self.table.num_rows or not other.table.num_rows:
+            return self if self.table.num_rows else other
+        return Tally(self.keys, pa.concat_tables([self.table, other.table])).by(*self.keys)
+
+    def by(self, *keys: str) -> Tally:
+        """Return the sums over all keys but these."""
+        if not self.table.num_rows:
+            return Tally.zero(*keys)
+        sums = [name for name in self.table.column_names if name not in self.keys]
+        grouped = pa.TableGroupBy(self.table, list(keys)).aggregate([(s, "sum") for s in sums])
+        named = grouped.rename_columns([*keys, *sums]) if keys else grouped.rename_columns(sums)
+        return Tally(keys, named.sort_by([(key, "ascending") for key in keys]) if keys else named)
+
+    def measure(self) -> pa.Table:
+        """Return the keys, the counts and every metric; NaN where nothing was observed."""
+        columns = {name: self.table[name] for name in (*self.keys, *COUNTS)}
+        for name, (above, below) in RATIOS.items():
+            sums, sizes = (self.table[c].to_numpy() for c in (above, below))
+            nothing = np.full(len(sums), np.nan)
+            figures = np.divide(sums, sizes, out=nothing, where=sizes > 0)
+            columns[name] = pa.array(np.sqrt(figures) if name in ROOTS else figures)
+        return pa.table(columns)
+
+    def total(self) -> dict[str, float]:
+        """Return every metric over everything, NaN where nothing was observed."""
+        if not self.table.num_rows:
+            return dict.fromkeys(METRICS, float("nan"))
+        (row,) = self.by().measure().to_pylist()
+        return {name: row[name] for name in METRICS}
+
+
+def _number(keys: Mapping[str, Any], count: int) -> tuple[Integers, dict[str, pa.Array]]:
+    """Return the number of the cell of each window, and the labels of the cells."""
+    if not keys:
+        return np.zeros(count, dtype=np.int64), {}
+    table = pa.table({name: pa.array(values) for name, values in keys.items()})
+    codes = np.zeros(count, dtype=np.int64)
+    for column in table.columns:
+        encoded = column.combine_chunks().dictionary_encode()
+        codes = codes * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy()
+        _, codes = np.unique(codes, return_inverse=True)
+    _, first, cells = np.unique(codes, return_index=True, return_inverse=True)
+    labels = table.take(pa.array(first)).combine_chunks()
+    return cells, {name: labels[name].combine_chunks() for name in keys}
+
+
+def _each(size: int, horizon: int) -> pa.Array:
+    return pa.array(np.repeat(np.arange(size), horizon))
+
+
+def measure_skill(mine: Mapping[str, float], base: Mapping[str, float], metric: str) -> float:
+    """Return the share by which an error is below the baseline's; NaN where that has no meaning."""
+    if not base.get(metric, 0) > 0:
+        return float("nan")
+    return 1 - mine.get(metric, float("nan")) / base[metric]
