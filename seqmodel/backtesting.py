@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqmodel.classifying import predict_class_baseline, predict_classes
 from seqmodel.errors import DataError
 from seqmodel.forecasting import predict_quantiles
-from seqmodel.freshness import choose_fresh
+from seqmodel.freshness import Fresh, choose_fresh
 from seqmodel.grid import to_datetime
 from seqmodel.grouping import group_panel
 from seqmodel.limiting import limit_forecast
@@ -18,14 +21,15 @@ from seqmodel.pairing import pair_losses
 from seqmodel.panel import Panel
 from seqmodel.scoring import HIGHER, Prediction, Scoring, choose_scoring
 from seqmodel.specs import PipelineSpec
-from seqmodel.splitting import Split, draw_split, split_steps
+from seqmodel.splitting import EventSplit, Parts, draw_events, draw_split, split_panel
 from seqmodel.store.comparisons import Paired
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
-from seqmodel.windows import Windows, index_cutoffs
+from seqmodel.windows import Windows, index_cutoffs, index_windows
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def backtest_models(
@@ -49,25 +53,20 @@ def backtest_models(
             all of them.
     """
     panel = load_panel(store, table, spec)
-    split = split_steps(int(panel.first.min()), panel.cutoff, spec)
+    split = split_panel(panel, spec)
     fresh = choose_fresh(panel.grid, split.cutoffs, models)
-    index = index_cutoffs(
-        panel.first,
-        panel.offsets,
-        spec.window.lookback,
-        fresh.cutoffs,
-        spec.window.least_rows,
-    )
+    index = index_backtest(panel, fresh.cutoffs, spec)
     scoring = choose_scoring(spec, panel, index, split)
     if not scoring.observed:
         raise DataError(
             "found no observed target in the backtest, needed some to score; lower backtest.cutoffs"
             " or bring newer data"
         )
-    said = _predict_all(store, panel, index, fresh.cutoffs, fresh.models, spec)
+    said, notes = _predict_all(store, panel, index, fresh, split, spec)
     scores = {name: scoring.measure(one) for name, one in said.items()}
     moments = [to_datetime(int(m)) for m in panel.grid.moment(fresh.cutoffs)]
-    paired = _pair_all(panel, index, scoring, said, split, spec)
+    places = _place_windows(panel, index, fresh.cutoffs, spec)
+    paired = _pair_all(panel, index, scoring, said, places, split, spec)
     by_series = {name: _score_series(panel, index, scoring, one) for name, one in said.items()}
     key = f"{run.key}/backtest.json"
     store.write_json(
@@ -76,18 +75,17 @@ def backtest_models(
             "table": table.fingerprint,
             "cutoffs": [m.isoformat() for m in moments],
             "windows": len(index),
-            "timeline": draw_split(split, _shower(panel)),
+            "timeline": _draw_timeline(split, panel),
             "season_length": spec.source.season,
             "baseline": spec.baseline,
+            **notes,
             "metrics": {"main": scoring.main, "by_step": scoring.by_step},
             "versions": {name: model.version for name, model in fresh.models.items()},
             "scores": _plain(scores),
             "paired": {name: one.model_dump(mode="json") for name, one in paired.items()},
             "notes": fresh.notes,
             "by_step": {name: _list(scoring.measure_steps(one)) for name, one in said.items()},
-            "by_cutoff": {
-                name: _score_cutoffs(panel, index, scoring, one) for name, one in said.items()
-            },
+            "by_cutoff": {n: _score_periods(places, moments, scoring, o) for n, o in said.items()},
             "by_series": by_series,
             "by_group": {
                 column: {
@@ -124,30 +122,62 @@ def _pair_all(
     index: Windows,
     scoring: Scoring,
     said: dict[str, Prediction],
-    split: Split,
+    places: Integers,
+    split: Parts,
     spec: PipelineSpec,
 ) -> dict[str, Paired]:
     """Put the challenger beside champion and baseline, window by window."""
     gate = spec.promotion
-    metric = gate.metric or scoring.main
+    metric = scoring.choose_part(gate.metric)
     sign = -1 if metric in HIGHER else 1
     losses = {
         name: sign * scoring.contribute(said[name], metric)
         for name in ("challenger", "champion", "baseline")
         if name in said
     }
-    cutoffs = index.starts - (panel.offsets[:-1] - panel.first)[index.series]
     groups = group_panel(panel, gate.group_by, split.holdout)
     test = "diebold_mariano" if gate.test == "none" else gate.test
     overlap = -(-spec.window.horizon // spec.backtest.step)
     return {
         name: pair_losses(
-            losses["challenger"], losses[name], cutoffs, index.series.astype(np.int64), groups,
+            losses["challenger"], losses[name], places, index.series.astype(np.int64), groups,
             test=test, overlap=overlap,
         )
         for name in losses
         if name != "challenger"
     }  # fmt: skip
+
+
+def index_backtest(panel: Panel, cutoffs: Integers, spec: PipelineSpec) -> Windows:
+    """List the windows that are scored: one a series and cutoff; of events each one's own.
+
+    Args:
+        panel: rows of S series.
+        cutoffs: grid numbers, ascending; of events the moments at which periods begin.
+        spec: window section counts.
+    """
+    window = spec.window
+    if panel.moments is None:
+        return index_cutoffs(
+            panel.first, panel.offsets, window.lookback, cutoffs, window.least_rows
+        )
+    index = index_windows(
+        panel.first,
+        panel.offsets,
+        window.lookback,
+        window.horizon,
+        after=panel.number_at(int(cutoffs[0])),
+        until=panel.cutoff,
+        least=window.least_rows,
+    ).all()
+    targets = index.starts[:, None] + window.lookback + np.arange(window.horizon)
+    return index.take(np.flatnonzero(panel.seen[targets].any(axis=1)))
+
+
+def _draw_timeline(split: Parts, panel: Panel) -> str:
+    if isinstance(split, EventSplit):
+        return draw_events(split, panel, lambda moment: f"{to_datetime(moment):%Y-%m-%d %H:%M}")
+    return draw_split(split, _shower(panel))
 
 
 def _shower(panel: Panel) -> Callable[[int], str]:
@@ -161,12 +191,22 @@ def _predict_all(
     store: Store,
     panel: Panel,
     index: Windows,
-    cutoffs: NDArray[np.int64],
-    models: dict[str, ModelRef],
+    fresh: Fresh,
+    split: Parts,
     spec: PipelineSpec,
-) -> dict[str, Prediction]:
+) -> tuple[dict[str, Prediction], dict[str, Any]]:
+    """Return what each candidate says, and what is worth noting about the baseline."""
+    if spec.output.of_classes:
+        until = split.holdout
+        said = {
+            name: predict_classes(store, model.key, panel, index, until, spec.window.lookback)
+            for name, model in fresh.models.items()
+        }
+        said["baseline"], feature = predict_class_baseline(panel, index, spec, until)
+        return said, {"feature": feature} if feature else {}
+    cutoffs = fresh.cutoffs
     found: dict[str, Floats] = {}
-    for name, model in models.items():
+    for name, model in fresh.models.items():
         _, found[name] = predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)
     window, season, levels = spec.window, spec.source.season, spec.output.levels
     for name, forecast in BASELINES.items():
@@ -179,7 +219,7 @@ def _predict_all(
     return {
         name: Prediction(limit_forecast(values, spec.forecast, spec.output.levels), names)
         for name, values in found.items()
-    }
+    }, {}
 
 
 def _read_reference(panel: Panel, index: Windows, spec: PipelineSpec) -> Floats:
@@ -205,17 +245,23 @@ def _score_series(
     return {panel.ids[s]: _mean(parts[index.series == s]) for s in np.unique(index.series)}
 
 
-def _score_cutoffs(
-    panel: Panel, index: Windows, scoring: Scoring, said: Prediction
+def _place_windows(panel: Panel, index: Windows, cutoffs: Integers, spec: PipelineSpec) -> Integers:
+    """Return which of the cutoffs each of N windows belongs to, by position.
+
+    Of events these are the windows whose first target comes after it and not after the next.
+    """
+    last = index.starts + spec.window.lookback - 1
+    if panel.moments is None:
+        numbers = last - (panel.offsets[:-1] - panel.first)[index.series]
+        return np.searchsorted(cutoffs, numbers)
+    return np.searchsorted(cutoffs, panel.moments[last + 1], side="left") - 1
+
+
+def _score_periods(
+    places: Integers, moments: list[datetime], scoring: Scoring, said: Prediction
 ) -> dict[str, float | None]:
     parts = scoring.contribute(said)
-    numbers = index.starts - (panel.offsets[:-1] - panel.first)[index.series]
-    found = {}
-    for number in np.unique(numbers):
-        cutoff = number - numbers.max() + panel.cutoff - parts.shape[1]
-        moment = to_datetime(int(panel.grid.moment(np.array([cutoff]))[0]))
-        found[moment.isoformat()] = _mean(parts[numbers == number])
-    return found
+    return {moments[p].isoformat(): _mean(parts[places == p]) for p in np.unique(places)}
 
 
 def _mean(parts: Floats) -> float | None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from seqmodel.errors import DataError
 from seqmodel.grid import to_datetime
-from seqmodel.panel import Panel
+from seqmodel.panel import NO_MOMENT, Panel
 from seqmodel.specs import FeatureSpec, SourceSpec
 
 
@@ -59,10 +59,11 @@ def demand_known(panel: Panel, source: SourceSpec, features: FeatureSpec) -> Non
         holes = np.flatnonzero(ahead & _find_holes(panel, name))
         if len(holes):
             series = panel.series_of_row[holes]
-            moment = panel.grid.moment(panel.number_of_row[holes[:1]])[0]
+            moment = int(panel.when(holes[:1])[0])
+            when = "" if moment == NO_MOMENT else f" at {to_datetime(moment).isoformat()}"
             found.append(
                 f"{name!r} at {len(holes)} steps of {len(np.unique(series))} series (the first"
-                f" {panel.ids[series[0]]!r} at {to_datetime(int(moment)).isoformat()})"
+                f" {panel.ids[series[0]]!r}{when})"
             )
     if found:
         raise DataError(
@@ -84,7 +85,7 @@ def refuse_holes(panel: Panel, source: SourceSpec, features: FeatureSpec) -> Non
         holes = np.flatnonzero(history & _find_holes(panel, name))
         if len(holes):
             series = panel.ids[panel.series_of_row[holes[0]]]
-            moment = to_datetime(int(panel.grid.moment(panel.number_of_row[holes[:1]])[0]))
+            moment = to_datetime(int(panel.when(holes[:1])[0]))
             raise DataError(
                 f"found covariate {name!r} missing at {len(holes)} steps, the first of series"
                 f" {series!r} at {moment.isoformat()}, needed every step under features.missing"

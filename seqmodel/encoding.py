@@ -12,17 +12,21 @@ from seqmodel.calendar_features import make_calendar, make_holidays
 from seqmodel.covariates import demand_kinds
 from seqmodel.features import Preprocessor
 from seqmodel.filling import fill_target, measure_open
+from seqmodel.labelling import encode_labels
 from seqmodel.panel import Panel
 from seqmodel.rows import Rows
 from seqmodel.scaling import Scaler, bend
 from seqmodel.target_features import hold, measure_age, roll, shift
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 #: A scaled covariate beyond this is a fault of the sensor, not a signal.
 CLIP = 10.0
+#: Logarithm of the seconds of a day, the unit of a pause.
+DAY = float(np.log1p(86_400))
 
 
-def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
+def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int | Integers) -> Rows:
     """Encode every row of a panel.
 
     A window cut from the rows depends on nothing after its cutoff but known covariates.
@@ -35,6 +39,8 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
             those known here.
     """
     demand_kinds(panel, fitted.source, set(fitted.categories))
+    if fitted.classes:
+        return _encode_classes(fitted, panel, until)
     scalers = fitted.align(panel, until)
     constants = panel.static_at(until)
     births = _find_births(fitted, panel, until)
@@ -56,6 +62,29 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int) -> Rows:
         static_codes=_encode_codes(fitted, constants, len(panel.ids)),
         series_codes=(fitted.find(panel.ids) + 1).astype(np.int32)[:, None],
         scale=scalers["target"].spread.astype(np.float32)[:, None],
+    )
+
+
+def _encode_classes(fitted: Preprocessor, panel: Panel, until: int | Integers) -> Rows:
+    """Encode a panel whose target is a class: it has no scale, and no column of reals."""
+    scalers = fitted.align(panel, until)
+    constants = panel.static_at(until)
+    births = _find_births(fitted, panel, until)
+    values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)
+    nothing = np.zeros(panel.rows)
+    for column, made in enumerate(_make_columns(fitted, panel, scalers, nothing, births)):
+        values[:, column] = np.nan_to_num(made)
+    return Rows(
+        values=values,
+        codes=_encode_labels(fitted, panel),
+        target=encode_labels(panel.labels["target"], fitted.classes).astype(np.float32),
+        gap=np.zeros(0, dtype=np.int32),
+        begins=panel.offsets[:-1].copy(),
+        first=panel.first,
+        static=_encode_static(fitted, constants, len(panel.ids)),
+        static_codes=_encode_codes(fitted, constants, len(panel.ids)),
+        series_codes=(fitted.find(panel.ids) + 1).astype(np.int32)[:, None],
+        scale=np.ones((len(panel.ids), 1), dtype=np.float32),
     )
 
 
@@ -81,20 +110,37 @@ def _make_columns(
         seen = fill_target(panel, fitted.grid, source.season)
         shown = _scale_target(fitted, panel, scalers["target"], seen)
     yield shown
-    yield np.isfinite(target).astype(np.float64)
+    # Of a class: whether there is a row. That its class is missing its code says.
+    there = panel.number_of_row <= panel.cutoff if fitted.classes else np.isfinite(target)
+    yield there.astype(np.float64)
     for name in source.past:
         if name in panel.values:
             yield _scale_covariate(fitted, panel, scalers, name, begins)
-    for rolling in features.rolling:
-        yield roll(target, begins, rolling.statistic, rolling.steps)
+    yield from (roll(target, begins, r.statistic, r.steps) for r in features.rolling)
+    if source.timed:
+        yield from _make_event_columns(fitted, panel, begins)
     for name in source.known:
         if name in panel.values:
             yield _scale_covariate(fitted, panel, scalers, name, begins)
-    for lag in features.lags:
-        yield shift(target, begins, lag)
+    yield from (shift(target, begins, lag) for lag in features.lags)
     if features.age:
         yield measure_age(panel.number_of_row, births[panel.series_of_row])
-    yield from _make_dates(fitted, panel)
+    if not source.irregular:
+        yield from _make_dates(fitted, panel)
+
+
+def _make_event_columns(fitted: Preprocessor, panel: Panel, begins: Integers) -> Iterator[Floats]:
+    """Yield the pause before each event, in logarithms of days, and the calendar of it."""
+    rows = np.arange(panel.rows)
+    moments = panel.when(rows)
+    happened = panel.number_of_row <= panel.cutoff
+    known = np.where(happened, moments, 0)
+    before = np.where(rows > begins, known[rows - 1], known)
+    pause = np.maximum(known - before, 0) / 1e6
+    yield np.where(happened, np.log1p(pause) / DAY, 0.0)
+    waves = make_calendar(known, fitted.features.calendar or (), fitted.source.timezone)
+    for column in waves.T:
+        yield np.where(happened, column, 0.0)
 
 
 def _scale_covariate(
@@ -115,13 +161,13 @@ def _scale_covariate(
     return np.clip(scaled, -CLIP, CLIP)
 
 
-def _find_births(fitted: Preprocessor, panel: Panel, until: int) -> NDArray[np.int64]:
+def _find_births(fitted: Preprocessor, panel: Panel, until: int | Integers) -> NDArray[np.int64]:
     """Return S grid numbers of the first observed steps.
 
     Of a series never seen in training nobody but its newest L rows is asked: a night reads no more.
     """
-    rows = fitted.list_newest(panel, until) & np.isfinite(panel.values["target"])
-    own = np.full(len(panel.ids), until, dtype=np.int64)
+    rows = fitted.list_newest(panel, until) & panel.seen
+    own = np.broadcast_to(until, len(panel.ids)).astype(np.int64)
     np.minimum.at(own, panel.series_of_row[rows], panel.number_of_row[rows])
     places = fitted.find(panel.ids)
     births = np.array([*fitted.births, 0], dtype=np.int64)

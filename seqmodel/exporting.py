@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqmodel.errors import SpecError, StoreError
-from seqmodel.forecasting import load_model
+from seqmodel.loading import load_model
 from seqmodel.store.bundles import MANIFEST, PREPROCESSOR, read_manifest
 from seqmodel.store.exports import copy_file, draft_folder, write_about
 from seqmodel.store.fingerprints import digest_file

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from seqmodel.calendar_features import HOLIDAYS, choose_cycles
 from seqmodel.filling import measure_reach
+from seqmodel.labelling import list_categories, order_classes, weigh_classes
 from seqmodel.panel import Panel
 from seqmodel.rows import Cut
 from seqmodel.scaling import Scaler, bend, choose_curve, unbend
@@ -32,6 +33,8 @@ SECTIONS: dict[str, Any] = {
 }
 #: Rolling statistics that move with the target's location.
 LOCATED = ("mean", "min", "max")
+#: Name of the time since the event before.
+SINCE = "since"
 
 
 @final
@@ -50,6 +53,8 @@ class Preprocessor:
         scalers: column -> statistics of the S series.
         categories: categorical column -> its categories; their codes count from 1.
         reals: static column -> (mean, spread) over series.
+        weights: K weights in the loss of a target that is a class, whose names are
+            `categories["target"]`; none of a number.
     """
 
     source: SourceSpec
@@ -62,6 +67,7 @@ class Preprocessor:
     scalers: dict[str, Scaler]
     categories: dict[str, tuple[str, ...]]
     reals: dict[str, tuple[float, float]]
+    weights: tuple[float, ...] = ()
     _places: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,19 +75,21 @@ class Preprocessor:
         object.__setattr__(self, "_places", places)
 
     @classmethod
-    def fit(cls, panel: Panel, spec: PipelineSpec, until: int) -> Self:
+    def fit(cls, panel: Panel, spec: PipelineSpec, until: int | Integers) -> Self:
         """Measure everything on rows up to a grid number.
 
         Args:
             panel: rows of S series.
             spec: source, features, scaling, grid and window sections count.
-            until: grid number of the last training row.
+            until: number of the last training row, or S numbers, one for each series.
+
+        Raises:
+            DataError: if a target that is a class has fewer than two in the training rows.
         """
-        rows = panel.number_of_row <= until
+        rows = panel.until(until)
         categories, reals = {}, {}
         for name, labels in panel.labels.items():
-            found = np.unique(labels.codes[rows])
-            categories[name] = tuple(labels.names[code] for code in found if code >= 0)
+            categories[name] = list_categories(labels, rows, spec.features.minimum_count)
         taught = np.unique(panel.series_of_row[rows])
         for name, values in panel.static_at(until).items():
             if values.dtype == object:
@@ -92,11 +100,21 @@ class Preprocessor:
                 reals[name] = (float(scaler.location[0]), float(scaler.spread[0]))
         features = spec.features
         if features.calendar is None:
-            features = features.model_copy(update={"calendar": choose_cycles(panel.grid)})
-        target = panel.values["target"]
-        curve = choose_curve(spec.scaling.transform, target[rows])
-        scaling = spec.scaling.model_copy(update={"transform": curve})
-        seen = np.flatnonzero(rows & np.isfinite(target))
+            # A list says in which order its elements came, not when.
+            cycles = () if spec.source.layout == "sequences" else choose_cycles(panel.grid)
+            features = features.model_copy(update={"calendar": cycles})
+        weights: tuple[float, ...] = ()
+        scaling = spec.scaling
+        if spec.output.of_classes:
+            names = order_classes(categories["target"], spec)
+            categories["target"] = names
+            weights = weigh_classes(panel.labels["target"], rows, names, spec.output.class_weight)
+        else:
+            curve = choose_curve(scaling.transform, panel.values["target"][rows])
+            scaling = scaling.model_copy(update={"transform": curve})
+        # A series of events is known by any of them, one on a grid by its first target.
+        there = panel.moments is not None or panel.seen
+        seen = np.flatnonzero(rows & there)
         series, first = np.unique(panel.series_of_row[seen], return_index=True)
         numbers = panel.number_of_row[seen[first]]
         scalers = measure_scalers(panel, rows, spec.source, scaling)
@@ -108,29 +126,43 @@ class Preprocessor:
             lookback=spec.window.lookback,
             ids=tuple(panel.ids[s] for s in series),
             births=tuple(numbers.tolist()),
-            scalers={
+            scalers=scalers
+            if spec.source.irregular
+            else {
                 name: Scaler(scaler.location[series], scaler.spread[series])
                 for name, scaler in scalers.items()
             },
             categories=categories,
             reals=reals,
+            weights=weights,
         )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the K classes of the target, the positive one last; none of a number."""
+        return self.categories["target"] if self.source.of_classes else ()
 
     @property
     def past_names(self) -> tuple[str, ...]:
         """Names of the features that only a lookback row has."""
         rolled = (f"target_{r.statistic}_{r.steps}" for r in self.features.rolling)
-        return ("target", "observed", *self._real(self.source.past), *rolled)
+        # When the next event will be nobody knows: calendar and pause belong to the past.
+        events = (SINCE, *self._waves) if self.source.timed else ()
+        return ("target", "observed", *self._real(self.source.past), *rolled, *events)
 
     @property
     def known_names(self) -> tuple[str, ...]:
         """Names of the K features of a horizon row."""
         f = self.features
         lags = (f"target_lag_{lag}" for lag in f.lags)
-        waves = (f"{c}_{w}" for c in f.calendar or () for w in ("sin", "cos"))
+        waves = () if self.source.irregular else self._waves
         age = ("age",) if f.age else ()
         days = HOLIDAYS if f.holidays else ()
         return (*self._real(self.source.known), *lags, *age, *waves, *days)
+
+    @property
+    def _waves(self) -> tuple[str, ...]:
+        return tuple(f"{c}_{w}" for c in self.features.calendar or () for w in ("sin", "cos"))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,8 +186,13 @@ class Preprocessor:
 
     @property
     def code_names(self) -> tuple[str, ...]:
-        """Names of the C categorical covariates of a row, those known through the horizon last."""
-        return tuple(n for n in (*self.source.past, *self.source.known) if n in self.categories)
+        """Names of the C categorical columns of a row, those known through the horizon last.
+
+        The first is the target itself, if it is a class; but for sequences, which have one label.
+        """
+        own = ("target",) if self.source.layout != "sequences" else ()
+        columns = (*own, *self.source.past, *self.source.known)
+        return tuple(name for name in columns if name in self.categories)
 
     @property
     def known_codes(self) -> int:
@@ -197,13 +234,14 @@ class Preprocessor:
             target_columns=self.target_columns,
             in_target_unit=in_target_unit,
             weigh=spec.train.weigh,
+            class_weights=self.weights,
         )
 
     def find(self, ids: list[str]) -> Integers:
         """Return the positions of some series among those of the training, -1 for the others."""
         return np.array([self._places.get(i, -1) for i in ids], dtype=np.int64)
 
-    def align(self, panel: Panel, until: int) -> dict[str, Scaler]:
+    def align(self, panel: Panel, until: int | Integers) -> dict[str, Scaler]:
         """Return the scalers in the panel's order of series.
 
         A series never seen in training is scaled by its own newest L rows up to the grid number
@@ -213,17 +251,19 @@ class Preprocessor:
         rows = self.list_newest(panel, until) & (positions < 0)[panel.series_of_row]
         own = measure_scalers(panel, rows, self.source, self.scaling)
         found = {}
+        if self.source.irregular:
+            # One scale for all series: none of them is new to it.
+            everywhere = np.zeros(len(panel.ids), dtype=np.int64)
+            return {n: scaler.take(everywhere, own[n]) for n, scaler in self.scalers.items()}
         for name, scaler in self.scalers.items():
             seen = np.zeros(len(panel.ids), dtype=bool)
             seen[panel.series_of_row[rows & np.isfinite(panel.values[name])]] = True
             found[name] = scaler.take(positions, scaler.average(own[name], seen))
         return found
 
-    def list_newest(self, panel: Panel, until: int) -> NDArray[np.bool_]:
+    def list_newest(self, panel: Panel, until: int | Integers) -> NDArray[np.bool_]:
         """Mark the newest L rows of every series up to a grid number."""
-        numbers = panel.number_of_row
-        marks: NDArray[np.bool_] = (numbers <= until) & (numbers > until - self.lookback)
-        return marks
+        return panel.until(until) & ~panel.until(np.asarray(until) - self.lookback)
 
     def inverse(self, values: Floats, scaler: Scaler, series: NDArray[np.int32]) -> Floats:
         """Bring N x ... numbers of N numbered series back to the target's unit."""
@@ -239,6 +279,7 @@ class Preprocessor:
             "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
             "categories": {name: list(c) for name, c in self.categories.items()},
             "reals": {name: list(r) for name, r in self.reals.items()},
+            "weights": list(self.weights),
         }
 
     @classmethod
@@ -252,6 +293,7 @@ class Preprocessor:
             scalers={n: Scaler.from_json(s) for n, s in value["scalers"].items()},
             categories={n: tuple(c) for n, c in value["categories"].items()},
             reals={n: (r[0], r[1]) for n, r in value["reals"].items()},
+            weights=tuple(value.get("weights", ())),
         )
 
 
@@ -267,6 +309,13 @@ def measure_scalers(
         scaling: which scales.
     """
     scalers = {}
+    if source.irregular:
+        # Of a few events no scale can be measured: all series share one.
+        everywhere = np.zeros(panel.rows, dtype=np.int32)
+        return {
+            name: Scaler.fit(np.where(rows, values, np.nan), everywhere, 1, scaling.covariates)
+            for name, values in panel.values.items()
+        }
     for name, values in panel.values.items():
         target = name == "target"
         scalers[name] = Scaler.fit(

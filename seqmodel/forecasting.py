@@ -10,24 +10,16 @@ from numpy.typing import NDArray
 
 from seqmodel.calibrating import Calibrated
 from seqmodel.calibration import Calibration
+from seqmodel.classifying import forecast_classes
 from seqmodel.covariates import demand_known
-from seqmodel.errors import StoreError
-from seqmodel.features import Preprocessor
 from seqmodel.limiting import limit_forecast
+from seqmodel.loading import load_model
 from seqmodel.models.naive import BASELINES, Baseline
 from seqmodel.panel import Panel
 from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import BASELINE as BASELINE_FILE
-from seqmodel.store.bundles import (
-    CALIBRATION,
-    ENSEMBLE,
-    MODEL,
-    member_key,
-    read_manifest,
-    read_preprocessor,
-    read_spec,
-)
+from seqmodel.store.bundles import CALIBRATION, ENSEMBLE, member_key, read_manifest, read_spec
 from seqmodel.store.champion import BASELINE
 from seqmodel.store.forecasts import forecast_key, publish_forecast
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
@@ -37,42 +29,6 @@ from seqmodel.windows import Windows, index_cutoffs
 
 Floats = NDArray[np.float64]
 HEAD_ROWS = 5
-
-
-def load_model(store: Store, key: str) -> tuple[Any, Preprocessor, PipelineSpec]:
-    """Load a bundle after checking every byte of it.
-
-    Returns:
-        The network, the fitted preprocessor and the spec it was trained under.
-
-    Raises:
-        StoreError: if a file is missing, changed, or cannot be loaded safely.
-    """
-    import keras
-
-    import seqmodel.models.registry as models
-
-    models.register_layers()
-
-    manifest = read_manifest(store, key)
-    path = store.path(key) / MODEL
-    if MODEL not in manifest["files"]:
-        raise StoreError(
-            f"found an ensemble at {store.path(key)}, needed one network; name one of its members,"
-            f" such as {store.path(member_key(key, 1))}"
-        )
-    spec = read_spec(store, key, manifest)
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a stranger's file makes Keras raise anything
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise StoreError(
-            f"found {path} not loadable ({reason}), needed a model written by this project; roll"
-            " back to another version"
-        ) from error
-    # PyTorch compiles with another compiler, which no one here has measured.
-    model.compile(jit_compile=keras.backend.backend() != "torch")
-    return model, Preprocessor.from_json(read_preprocessor(store, key)), spec
 
 
 def load_predictor(store: Store, key: str) -> Predictor:
@@ -134,6 +90,10 @@ def forecast_table(
         model: the version that serves; None for the seasonal naive.
         spec: the pipeline.
     """
+    if spec.output.of_classes:
+        panel = load_panel(store, table, spec)
+        windows, rows = forecast_classes(store, panel, table, model, spec)
+        return _publish(store, table, model, windows, rows, spec)
     levels, least = spec.output.levels, spec.window.least_rows
     if model is None:
         # The baseline measures its quantiles on the whole history.
@@ -160,6 +120,18 @@ def forecast_table(
     quantiles = limit_forecast(quantiles, spec.forecast, levels)
     version = model.version if model else BASELINE
     rows = arrange_rows(panel, windows, quantiles, levels, version)
+    return _publish(store, table, model, windows, rows, spec)
+
+
+def _publish(
+    store: Store,
+    table: TableRef,
+    model: ModelRef | None,
+    windows: Windows,
+    rows: pa.Table,
+    spec: PipelineSpec,
+) -> ForecastRef:
+    version = model.version if model else BASELINE
     key = forecast_key(spec.name, table.cutoff)
     figures = {
         "cutoff": table.cutoff.isoformat(),

@@ -32,7 +32,7 @@ class Batch:
 
     Attributes:
         inputs: by name, see `seqmodel.models.protocol`; those without a feature are left out.
-        targets: N x H scaled targets, 0 where missing.
+        targets: N x H scaled targets, or numbers of classes, 0 where missing.
         weights: N x H, how much each error counts: above 0 where the target was observed, else 0.
         normaliser: the windows' own scale, None where they have none.
     """
@@ -107,6 +107,8 @@ class WindowReader:
         known = future[:, :, future.shape[2] - cut.known :]
         weights = future[:, :, 1]
         targets = self._target[after] if rows.target.size else future[:, :, 0]
+        if cut.class_weights:
+            targets, weights = self._weigh_classes(targets)
         if rows.gap.size:
             self._open_gaps(past, after, hole)
         if cut.weigh != "even":
@@ -134,11 +136,16 @@ class WindowReader:
             inputs["past_codes"] = codes[:, : cut.lookback]
             if cut.known_codes:
                 inputs["known_codes"] = codes[:, cut.lookback :, -cut.known_codes :]
-        for name in ("static", "static_codes"):
-            constants = getattr(rows, name)
-            if constants.shape[1]:
-                inputs[name] = constants[windows.series]
+        constants: Inputs = {"static": rows.static, "static_codes": rows.static_codes}
+        inputs |= {n: one[windows.series] for n, one in constants.items() if one.shape[1]}
         return Batch(inputs, targets, weights, normaliser)
+
+    def _weigh_classes(self, codes: Floats32) -> tuple[Floats32, Floats32]:
+        """Return N x H classes and how much each counts, none where the class is not known."""
+        known = codes >= 0
+        weights = np.array(self.cut.class_weights, dtype=np.float32)
+        targets = np.where(known, codes, np.float32(0))
+        return targets, weights[targets.astype(np.int64)] * known
 
     def _gather(
         self,

@@ -6,6 +6,9 @@ moment   |---------|---------|---------|      a row at `moment` speaks of the st
 
 Only aliases that name the end of a period (ME, QE, YE, BME, ...) look back: their moment is the
 last day of the step it speaks of, which is complete when that day is over.
+
+Events have no grid: under `none` a moment is its own number, in microseconds, and a panel numbers
+the events of a series instead.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from pandas.tseries.offsets import (
 )
 
 from seqmodel.errors import DataError, SpecError
+from seqmodel.specs.source import NO_GRID
 
 Integers = NDArray[np.int64]
 MICROSECONDS_A_DAY = 86_400_000_000
@@ -62,7 +66,7 @@ class Grid:
 
     def __init__(self, freq: str) -> None:
         self.freq = freq
-        self._offset = to_offset(freq)
+        self._offset = to_offset("us" if freq == NO_GRID else freq)
         if isinstance(self._offset, Tick) and self._offset.nanos % 1000:
             raise SpecError(
                 f"found freq {freq!r}, needed whole microseconds; choose a longer source.freq"

@@ -8,24 +8,27 @@ from numpy.typing import NDArray
 from seqmodel.panel import Panel
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
-def group_panel(panel: Panel, by: str | None, until: int) -> tuple[str, ...]:
+def group_panel(panel: Panel, by: str | None, until: int | Integers) -> tuple[str, ...]:
     """Return the group of each of the S series of a panel; none where there are too few.
 
     Args:
         panel: rows of S series.
         by: a static covariate, None to group by size.
-        until: grid number of the last row that counts for the size.
+        until: number of the last row that counts for the size, or S numbers.
     """
     return group_series(panel.static[by] if by else None, _measure_sizes(panel, until))
 
 
-def _measure_sizes(panel: Panel, until: int) -> Floats:
-    """Return the mean absolute target of each series up to a grid number, NaN without any."""
-    size = np.abs(panel.values["target"])
-    seen = np.isfinite(size) & (panel.number_of_row <= until)
+def _measure_sizes(panel: Panel, until: int | Integers) -> Floats:
+    """Return the mean absolute target of each series, NaN without any; of classes their number."""
+    seen = panel.seen & panel.until(until)
     count = np.bincount(panel.series_of_row[seen], minlength=len(panel.ids))
+    if "target" in panel.labels:
+        return count.astype(np.float64)
+    size = np.abs(panel.values["target"])
     total = np.bincount(panel.series_of_row[seen], size[seen], len(panel.ids))
     found: Floats = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
     return found

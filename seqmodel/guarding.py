@@ -46,6 +46,8 @@ def _judge_bias(tested: BacktestRef, rival: str, spec: PromotionSpec) -> Iterato
 def _judge_groups(tested: BacktestRef, rival: str, spec: PromotionSpec) -> Iterator[str]:
     for one in tested.paired[rival].groups if rival in tested.paired else ():
         by_chance = one.chance is None or one.chance > spec.level
-        if one.loss > one.other * (1 + spec.group_loss) and not by_chance:
-            rise = f"{one.loss / one.other - 1:.0%} " if one.other > 0 else ""
+        # Losses of what is the better the more are negative.
+        rises = one.loss - one.other
+        if rises > abs(one.other) * spec.group_loss and not by_chance:
+            rise = f"{rises / abs(one.other):.0%} " if one.other else ""
             yield f"the {one.series} series of group {one.group} are {rise}worse"

@@ -17,15 +17,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from seqmodel.categories import is_categorical, read_labels
 from seqmodel.errors import DataError
+from seqmodel.eventing import NEWEST, explode_sequences, number_events
 from seqmodel.grid import Grid
 from seqmodel.specs import SourceSpec
 from seqmodel.static import Earlier, find_changes
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-#: Below, a number in double precision is whole or not.
-WHOLE = 2.0**53
+#: Of an event that nobody knows when it will be.
+NO_MOMENT = np.iinfo(np.int64).min
 
 
 @final
@@ -58,6 +60,8 @@ class Panel:
         labels: categorical past and known covariates, R rows each.
         static: S values for each static covariate at the cutoff, numbers or strings.
         earlier: what those static covariates were before that changed.
+        moments: of events, R timestamps (microseconds UTC), NO_MOMENT where none is known; None
+            on a grid.
     """
 
     grid: Grid
@@ -70,6 +74,7 @@ class Panel:
     labels: dict[str, Labels]
     static: dict[str, NDArray[Any]]
     earlier: dict[str, Earlier] = field(default_factory=dict)
+    moments: Integers | None = None
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.ids, self.ids[1:], strict=False))
@@ -102,8 +107,8 @@ class Panel:
         starts = np.repeat(self.offsets[:-1] - self.first, np.diff(self.offsets))
         return np.arange(self.rows, dtype=np.int64) - starts
 
-    def static_at(self, number: int) -> dict[str, NDArray[Any]]:
-        """Return S values for each static covariate as they were known at a grid number.
+    def static_at(self, number: int | Integers) -> dict[str, NDArray[Any]]:
+        """Return S values for each static covariate as known at a number, or at S numbers.
 
         A series that begins later has its first value.
         """
@@ -118,6 +123,37 @@ class Panel:
         for earlier in self.earlier.values():
             marks[earlier.series[earlier.ends > number]] = True
         return marks
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """R marks of the rows whose target was observed."""
+        if "target" in self.labels:
+            return self.labels["target"].codes >= 0
+        return np.isfinite(self.values["target"])
+
+    def when(self, rows: Integers) -> Integers:
+        """Return the timestamps of some rows (microseconds UTC)."""
+        if self.moments is not None:
+            return self.moments[rows]
+        return self.grid.moment(self.number_of_row[rows])
+
+    def until(self, number: int | Integers) -> NDArray[np.bool_]:
+        """Mark the R rows up to a number, or up to S numbers, one for each series."""
+        last = np.broadcast_to(number, len(self.ids))[self.series_of_row]
+        marks: NDArray[np.bool_] = self.number_of_row <= last
+        return marks
+
+    def number_at(self, moment: int) -> Integers:
+        """Return the S numbers of the last row of each series at or before a moment.
+
+        Args:
+            moment: (microseconds UTC).
+        """
+        if self.moments is None:
+            return np.full(len(self.ids), self.grid.number(np.array([moment]))[0])
+        over = (self.moments <= moment) & (self.number_of_row <= self.cutoff)
+        counts = np.bincount(self.series_of_row[over], minlength=len(self.ids))
+        return self.first + counts - 1
 
     def take(self, series: Integers) -> Panel:
         """Return the panel of some series, ascending."""
@@ -136,6 +172,7 @@ class Panel:
             labels={n: Labels(one.codes[rows], one.names) for n, one in self.labels.items()},
             static={name: values[series] for name, values in self.static.items()},
             earlier={name: earlier.take(series) for name, earlier in self.earlier.items()},
+            moments=None if self.moments is None else self.moments[rows],
         )
 
 
@@ -164,10 +201,17 @@ def build_panel(
             source declares numbers.
     """
     grid = Grid(source.freq)
+    if source.layout == "sequences":
+        rows = explode_sequences(rows, source)
     ids, codes = _code_series(rows["series_id"])
     moments = _as_integers(rows["timestamp"])
-    _refuse_off_grid(rows, moments, grid)
-    numbers = grid.number(moments)
+    if source.irregular:
+        # A moment is its own number: from here on the events themselves are counted.
+        numbers = number_events(codes, moments <= cutoff, NEWEST + 1)
+        cutoff = NEWEST
+    else:
+        _refuse_off_grid(rows, moments, grid)
+        numbers = grid.number(moments)
     step = np.diff(codes) * 2 + np.sign(np.diff(numbers))
     if (step <= 0).any():
         raise DataError(
@@ -183,6 +227,8 @@ def build_panel(
     columns = ("target", *covariates)
     categorical = [name for name in covariates if is_categorical(rows.schema.field(name), source)]
     past = numbers <= cutoff
+    if source.of_classes:
+        categorical.append("target")
     panel = Panel(
         grid=grid,
         ids=ids,
@@ -201,7 +247,10 @@ def build_panel(
         },
         static=_take_static(rows, codes, past, len(ids), source),
         earlier=_take_earlier(rows, codes, numbers, past, source),
+        moments=np.full(int(offsets[-1]), NO_MOMENT) if source.irregular else None,
     )
+    if panel.moments is not None:
+        panel.moments[panel.offsets[codes[past]] + (numbers - first[codes])[past]] = moments[past]
     _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), columns)
     later = rows.filter(pa.array(~past)).select(["series_id", "timestamp", *source.known])
     for table in (later, future):
@@ -224,30 +273,21 @@ def _refuse_off_grid(rows: pa.Table, moments: Integers, grid: Grid) -> None:
 def _place_future(panel: Panel, table: pa.Table, source: SourceSpec) -> None:
     found = pc.index_in(table["series_id"], value_set=pa.array(panel.ids, pa.string()))
     codes = pc.fill_null(found, -1).to_numpy().astype(np.int64)
-    numbers = panel.grid.number(_as_integers(table["timestamp"]))
+    moments = _as_integers(table["timestamp"])
+    if panel.moments is None:
+        numbers = panel.grid.number(moments)
+    else:
+        order = np.lexsort((moments, codes))
+        table, codes, moments = table.take(pa.array(order)), codes[order], moments[order]
+        numbers = number_events(codes, np.zeros(len(codes), dtype=bool), NEWEST + 1)
     inside = (codes >= 0) & (numbers > panel.cutoff) & (numbers < panel.end)
     chosen = table.filter(pa.array(inside))
-    _refuse_off_grid(chosen, _as_integers(chosen["timestamp"]), panel.grid)
+    if panel.moments is None:
+        _refuse_off_grid(chosen, _as_integers(chosen["timestamp"]), panel.grid)
+    else:
+        where = panel.offsets[codes[inside]] + numbers[inside] - panel.first[codes[inside]]
+        panel.moments[where] = moments[inside]
     _place(panel, codes[inside], numbers[inside], chosen, source.known)
-
-
-def is_categorical(field: pa.Field, source: SourceSpec) -> bool:
-    """Return whether a covariate counts as categories: text, or declared as such."""
-    return pa.types.is_string(field.type) or field.name in source.categorical
-
-
-def read_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as text: whole numbers without a fraction, whatever type they came in."""
-    if pa.types.is_floating(column.type):
-        # Neither NaN nor infinity is a category; a huge number is no whole one that can be cast.
-        small = pc.if_else(pc.less(pc.abs(column), WHOLE), column, None)
-        whole = pc.cast(small, pa.int64(), safe=False)
-        exact = pc.fill_null(
-            pc.equal(pc.cast(whole, column.type, safe=False), column), fill_value=False
-        )
-        text = pc.if_else(exact, whole.cast(pa.string()), column.cast(pa.string()))
-        return pc.if_else(pc.is_finite(column), text, None)
-    return column.cast(pa.string())
 
 
 def _list_names(rows: pa.Table, future: pa.Table | None, name: str) -> tuple[str, ...]:

@@ -35,16 +35,16 @@ def predict_windows(
 
     Returns:
         N x H x Q ascending quantiles in the scale of the series, or in the target's unit where
-        the head speaks of it.
+        the head speaks of it; N x H x K probabilities of classes.
     """
     cut = reader.cut
-    found = np.empty((len(windows), cut.horizon, len(head.levels)))
+    found = np.empty((len(windows), cut.horizon, head.columns))
     done = 0
     for batch, parameters, count in predict_batches(model, reader, windows, batch_size):
-        quantiles = head.quantiles(parameters)
+        said = head.say(parameters)
         if head.unit == "scaled":
-            quantiles = batch.inverse(quantiles)
-        found[done : done + count] = quantiles[:count]
+            said = batch.inverse(said)
+        found[done : done + count] = said[:count]
         done += count
     return found
 

@@ -23,7 +23,8 @@ class Rows:
         values: R x F features of a lookback row: target, observed, past ..., known ...; a missing
             number is 0, or NaN in the columns that a window's own scale is still to be applied to.
         codes: R x C categories: past ..., known ...; 0 where missing or never seen in training.
-        target: R scaled targets, 0 where missing; empty where `values` has them unfilled.
+        target: R scaled targets, 0 where missing; empty where `values` has them unfilled. Of a
+            target that is a class its number, -1 where missing or never seen in training.
         gap: R lengths of the filled gap so far, 0 outside of one; empty where nothing is filled.
         begins: S positions of the series' first rows.
         first: S grid numbers of the series' first rows.
@@ -70,6 +71,7 @@ class Cut:
         target_columns: columns of `values` in the target's scale, 0 among them.
         weigh: how much the errors of a window count.
         in_target_unit: targets as whole numbers in the target's own unit, for counts.
+        class_weights: K weights in the loss of a target that is a class, none of a number.
     """
 
     lookback: int
@@ -82,3 +84,4 @@ class Cut:
     target_columns: tuple[int, ...] = (0,)
     in_target_unit: bool = False
     weigh: Literal["even", "naive", "mixed"] = "even"
+    class_weights: tuple[float, ...] = ()

@@ -32,9 +32,9 @@ class Earlier:
     ends: Integers
     values: NDArray[Any]
 
-    def put(self, newest: NDArray[Any], number: int) -> NDArray[Any]:
-        """Return the values of a grid number, given the S newest ones."""
-        later = np.flatnonzero(self.ends > number)
+    def put(self, newest: NDArray[Any], number: int | Integers) -> NDArray[Any]:
+        """Return the values of a number, or of S numbers, given the S newest ones."""
+        later = np.flatnonzero(self.ends > np.broadcast_to(number, len(newest))[self.series])
         # The first value that was still to end is the one of that moment.
         series, places = np.unique(self.series[later], return_index=True)
         found = newest.copy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from seqmodel.monitoring.drifting import measure_distribution
 from seqmodel.panel import Panel, build_panel
 from seqmodel.rows import Rows
 from seqmodel.specs import PipelineSpec
-from seqmodel.splitting import split_steps
+from seqmodel.splitting import split_panel
 from seqmodel.store.arrays import read_arrays, write_arrays
 from seqmodel.store.bundles import DISTRIBUTION, PREPROCESSOR
 from seqmodel.store.fingerprints import SHORT, digest_folder, digest_value
@@ -33,6 +33,8 @@ Integers = NDArray[np.int64]
 
 #: Windows whose targets are counted at once while the index is made.
 WINDOWS_AT_ONCE = 1 << 20
+#: Name of the array that holds the moment of the newest target.
+UNTIL = "until"
 
 
 def load_panel(
@@ -54,6 +56,9 @@ def load_panel(
             wanted begins there, though its row may be missing.
     """
     grid = Grid(spec.source.freq)
+    if spec.source.irregular:
+        # How far back the newest events lie, each series has its own answer.
+        history = None
     cutoff = int(grid.number(np.array([to_microseconds(table.cutoff)]))[0])
     columns = ["series_id", "timestamp", "target", *spec.source.covariates]
     first, begin = None, None
@@ -90,10 +95,11 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
         folder = shop / "windows"
         folder.mkdir()
         write_arrays(folder, cut.rows.arrays())
+        write_arrays(folder, {UNTIL: np.array([cut.until])})
         for name, index in (("train", cut.train), ("holdout", cut.holdout)):
             write_arrays(folder, {f"{name}_{key}": array for key, array in index.arrays().items()})
         replace_file(folder / PREPROCESSOR, json.dumps(cut.fitted.to_json()).encode())
-        seen = measure_distribution(panel, cut.newest_target(spec))
+        seen = measure_distribution(panel, panel.number_at(cut.until))
         replace_file(folder / DISTRIBUTION, json.dumps(seen).encode())
         fingerprint = digest_value(digest_folder(folder))
         key = f"{table.key.split('/', 1)[0]}/windows/{fingerprint[:SHORT]}"
@@ -107,14 +113,19 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
     )
 
 
-def cut_windows(panel: Panel, spec: PipelineSpec) -> StoredWindows:
+def cut_windows(panel: Panel, spec: PipelineSpec, *, scored: bool = True) -> StoredWindows:
     """Encode a panel and index its training and holdout windows, in memory.
+
+    Args:
+        panel: rows of S series.
+        spec: the pipeline.
+        scored: whether the newest part is kept for a backtest, of events.
 
     Raises:
         DataError: if not one training window with an observed target exists.
     """
     refuse_holes(panel, spec.source, spec.features)
-    split = split_steps(int(panel.first.min()), panel.cutoff, spec)
+    split = split_panel(panel, spec, scored=scored)
     fitted = Preprocessor.fit(panel, spec, split.train)
     rows = encode_panel(fitted, panel, until=split.train)
     parts = {
@@ -122,8 +133,9 @@ def cut_windows(panel: Panel, spec: PipelineSpec) -> StoredWindows:
         "holdout": _index(panel, rows, spec, split.train + split.gap, split.holdout, 1),
     }
     # Of a series that begins in the holdout no scale was measured.
-    taught = fitted.find(panel.ids) >= 0
-    parts["holdout"] = parts["holdout"].choose(taught[parts["holdout"].series])
+    if not spec.source.irregular:
+        taught = fitted.find(panel.ids) >= 0
+        parts["holdout"] = parts["holdout"].choose(taught[parts["holdout"].series])
     for name, index in parts.items():
         if not len(index):
             raise DataError(
@@ -131,11 +143,24 @@ def cut_windows(panel: Panel, spec: PipelineSpec) -> StoredWindows:
                 f" {spec.window.horizon} with an observed target, needed one at least; shorten"
                 " them or bring a longer history"
             )
-    return StoredWindows(fitted, rows, parts["train"], parts["holdout"])
+    newest = np.concatenate([_list_newest(part, spec) for part in parts.values()])
+    until = int(panel.when(newest).max())
+    return StoredWindows(fitted, rows, parts["train"], parts["holdout"], until)
+
+
+def _list_newest(index: WindowIndex, spec: PipelineSpec) -> Integers:
+    """Return the row of the last target of each run of windows."""
+    last = index.starts + (index.counts - 1) * index.stride
+    return last + spec.window.lookback + spec.window.horizon - 1
 
 
 def _index(
-    panel: Panel, rows: Rows, spec: PipelineSpec, after: int, until: int, stride: int
+    panel: Panel,
+    rows: Rows,
+    spec: PipelineSpec,
+    after: int | Integers,
+    until: int | Integers,
+    stride: int,
 ) -> WindowIndex:
     """List the windows with an observed step in the lookback, and with the targets wanted."""
     index = index_windows(
@@ -148,22 +173,33 @@ def _index(
         stride=stride,
         least=spec.window.least_history,
     )
-    seen = np.concatenate([[0], np.cumsum(rows.values[:, 1], dtype=np.int64)])
+    seen = _count_up(rows.values[:, 1])
+    told = _count_up(rows.target >= 0) if spec.output.of_classes else seen
     wanted = spec.window.horizon if spec.window.missing == "skip" else 1
     kept = [
-        part.keep(_mark_useful(part.all(), rows, seen, spec, wanted))
+        part.keep(_mark_useful(part.all(), rows, (seen, told), spec, wanted))
         for part in index.split(WINDOWS_AT_ONCE)
     ]
     return WindowIndex.join(kept, stride)
 
 
+def _count_up(marks: NDArray[Any]) -> Integers:
+    """Return how many of the rows before each are marked."""
+    return np.concatenate([[0], np.cumsum(marks, dtype=np.int64)])
+
+
 def _mark_useful(
-    windows: Windows, rows: Rows, seen: Integers, spec: PipelineSpec, wanted: int
+    windows: Windows,
+    rows: Rows,
+    counts: tuple[Integers, Integers],
+    spec: PipelineSpec,
+    wanted: int,
 ) -> NDArray[np.bool_]:
+    seen, told = counts
     cut = windows.starts + spec.window.lookback
     begins = np.maximum(windows.starts, rows.begins[windows.series])
     marks: NDArray[np.bool_] = (seen[cut] > seen[begins]) & (
-        seen[cut + spec.window.horizon] - seen[cut] >= wanted
+        told[cut + spec.window.horizon] - told[cut] >= wanted
     )
     return marks
 
@@ -171,24 +207,25 @@ def _mark_useful(
 @final
 @dataclass(frozen=True)
 class StoredWindows:
-    """What `make_windows` stored, mapped into memory; or what `cut_windows` made, not stored."""
+    """What `make_windows` stored, mapped into memory; or what `cut_windows` made, not stored.
+
+    Attributes:
+        fitted: feature order, scalers and category maps.
+        rows: R encoded rows.
+        train: training windows.
+        holdout: holdout windows.
+        until: moment of the newest target of either (microseconds UTC).
+    """
 
     fitted: Preprocessor
     rows: Rows
     train: WindowIndex
     holdout: WindowIndex
+    until: int = 0
 
     def reader(self, spec: PipelineSpec, *, in_target_unit: bool = False) -> WindowReader:
         """Return the reader of these rows."""
         return WindowReader(self.rows, self.fitted.cut(spec, in_target_unit=in_target_unit))
-
-    def newest_target(self, spec: PipelineSpec) -> int:
-        """Return the grid number of the last target of any training or holdout window."""
-        numbers = []
-        for index in (self.train, self.holdout):
-            last = index.starts + (index.counts - 1) * index.stride
-            numbers.append((last + (self.rows.first - self.rows.begins)[index.series]).max())
-        return int(max(numbers)) + spec.window.lookback + spec.window.horizon - 1
 
     def shapes(self, spec: PipelineSpec) -> InputShapes:
         """Return the sizes of a network's inputs."""
@@ -206,6 +243,7 @@ class StoredWindows:
             series=len(fitted.ids),
             season=cut.season,
             cycle=cut.cycle,
+            classes=len(fitted.classes),
         )
 
 
@@ -215,4 +253,4 @@ def load_windows(store: Store, windows: WindowsRef) -> StoredWindows:
     arrays = read_arrays(folder)
     fitted = Preprocessor.from_json(store.read_json(f"{windows.key}/{PREPROCESSOR}"))
     train, holdout = (WindowIndex.from_arrays(arrays, name) for name in ("train", "holdout"))
-    return StoredWindows(fitted, Rows.from_arrays(arrays), train, holdout)
+    return StoredWindows(fitted, Rows.from_arrays(arrays), train, holdout, int(arrays[UNTIL][0]))

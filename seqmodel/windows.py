@@ -167,8 +167,8 @@ def index_windows(
     lookback: int,
     horizon: int,
     *,
-    after: int,
-    until: int,
+    after: int | Integers,
+    until: int | Integers,
     stride: int = 1,
     least: int | None = None,
 ) -> WindowIndex:
@@ -181,8 +181,8 @@ def index_windows(
         offsets: S + 1 positions of the series in the row array.
         lookback: L (steps).
         horizon: H (steps).
-        after: grid number; the cutoff of a window is this or later.
-        until: grid number of the last target allowed.
+        after: grid number, or S of them; the cutoff of a window is this or later.
+        until: grid number of the last target allowed, or S of them.
         stride: distance between windows (steps).
         least: rows of history a window has at least, the others are padded; by default L (steps).
     """

@@ -12,12 +12,19 @@ Beside an earlier table the series also have `level_shift` (standard deviations)
 
 from __future__ import annotations
 
+from typing import Any
+
 from tasks.rules import Asked, Expectations, Rule, above, between, equal, own, present
 
 #: Share of a covariate's rows that may be missing before somebody should look.
 MAX_COVARIATE_MISSING = 0.5
 #: 9 of 10 series is at least 0.9 of them, whatever 1 - 0.1 is in binary.
 ROUNDING = 1e-9
+
+
+def _of_numbers(asked: Asked, *expectations: Any) -> Expectations:
+    """Expect something of targets that are numbers; of classes nothing."""
+    return [] if asked.spec.source.of_classes else list(expectations)
 
 
 def _within_limits(asked: Asked) -> Expectations:
@@ -35,6 +42,8 @@ def _say_limits(asked: Asked) -> str:
 
 def _enough_targets(asked: Asked) -> Expectations:
     quality = asked.spec.quality
+    if asked.spec.source.layout == "sequences":
+        return []  # a sequence without a label is one to be told
     mostly = max(0.0, 1 - quality.max_bad_series - ROUNDING)
     return [between("missing_share", high=quality.max_missing, mostly=mostly)]
 
@@ -55,7 +64,7 @@ def _covariates_there(asked: Asked) -> Expectations:
 
 def _compare(kind: str, limit: float, asked: Asked) -> Expectations:
     """Expect something of the table beside the last accepted one, if there is one."""
-    return [own(kind, limit)] if asked.compared else []
+    return [own(kind, limit)] if asked.compared and not asked.spec.source.of_classes else []
 
 
 RULES: tuple[Rule, ...] = (
@@ -138,7 +147,10 @@ RULES: tuple[Rule, ...] = (
         needs=lambda a: (
             f"a newest row at most {a.spec.quality.max_age} steps old at {a.when} (quality.max_age)"
         ),
-        expects=lambda a: [between("age", high=a.spec.quality.max_age)],
+        # The age of events in events is always 0.
+        expects=lambda a: (
+            [] if a.spec.source.irregular else [between("age", high=a.spec.quality.max_age)]
+        ),
         finds=lambda row: (
             f"the newest row, {row['newest'].iloc[0]:%Y-%m-%dT%H:%M:%SZ},"
             f" {row['age'].iloc[0]:.0f} steps old"
@@ -189,7 +201,7 @@ RULES: tuple[Rule, ...] = (
         severity="warning",
         on="series",
         needs=lambda _: "targets that vary",
-        expects=lambda _: [above("max", "min")],
+        expects=lambda a: _of_numbers(a, above("max", "min")),
         finds=lambda bad: f"one value only, {bad['min'].iloc[0]:g}",
         cure="see whether the meter is stuck",
     ),
@@ -228,7 +240,9 @@ RULES: tuple[Rule, ...] = (
             f"no stretch of one equal target longer than {a.spec.quality.max_flat} rows"
             " (quality.max_flat)"
         ),
-        expects=lambda a: [own("expect_series_not_to_be_flat", a.spec.quality.max_flat)],
+        expects=lambda a: _of_numbers(
+            a, own("expect_series_not_to_be_flat", a.spec.quality.max_flat)
+        ),
         finds=lambda bad: f"stretches of up to {bad['flat'].max():,} equal targets",
         cure="see whether the meter was stuck",
     ),
@@ -240,7 +254,9 @@ RULES: tuple[Rule, ...] = (
             f"at most {a.spec.quality.max_outliers:.1%} of a series' targets beyond 5 robust"
             " spreads of its median (quality.max_outliers)"
         ),
-        expects=lambda a: [own("expect_series_to_have_few_outliers", a.spec.quality.max_outliers)],
+        expects=lambda a: _of_numbers(
+            a, own("expect_series_to_have_few_outliers", a.spec.quality.max_outliers)
+        ),
         finds=lambda bad: f"up to {bad['outliers'].max():.1%} of a series' targets far out",
         cure="see whether they are true, or set quality.minimum and quality.maximum",
     ),

@@ -15,7 +15,11 @@ from tasks.caching import cached
 
 @task(
     name="ingest",
-    **cached("source", "grid.resample", "quality", "window.horizon", ignore=("run",)),
+    **cached(
+        *("source", "grid.resample", "quality", "window.horizon", "window.lookback"),
+        *("output.kind", "output.positive"),
+        ignore=("run",),
+    ),
 )
 def ingest(run: RunRef, as_of: datetime, source: SourceRef, spec: PipelineSpec) -> TableRef:
     """Read, clean, sort and account for every row. Idempotent: equal rows, equal fingerprint."""

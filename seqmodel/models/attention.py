@@ -47,19 +47,26 @@ def build_attention(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) ->
     # As many queries as windows, also where all windows have the same ones.
     queries = window.queries + ops.zeros_like(tokens[:, :1])
     hidden = layers.Concatenate(axis=1)([tokens, queries])
+    seen = None
+    if window.present is not None:
+        # N x 1 x T: every token sees all segments that there are.
+        asked = ops.ones_like(queries[:, :, :1])
+        there = layers.Concatenate(axis=1)([window.present, asked])
+        seen = ops.transpose(there, (0, 2, 1)) > 0
     for _ in spec.widths:
-        hidden = _attend(hidden, spec)
+        hidden = _attend(hidden, spec, seen)
     future = layers.LayerNormalization()(hidden[:, tokens.shape[1] :])
     outputs = join_segments(future, window, spec, shapes, output, inputs)
     return keras.Model(inputs, outputs, name=spec.kind)
 
 
-def _attend(hidden: Any, spec: ModelSpec) -> Any:
+def _attend(hidden: Any, spec: ModelSpec, there: Any | None) -> Any:
     """Return N x T x d after one block, normalised before each part (arXiv 2002.04745)."""
     units = hidden.shape[-1]
     normal = layers.LayerNormalization()(hidden)
     width = max(1, units // spec.heads)
-    seen = layers.MultiHeadAttention(spec.heads, width, dropout=spec.dropout)(normal, normal)
+    attend = layers.MultiHeadAttention(spec.heads, width, dropout=spec.dropout)
+    seen = attend(normal, normal, attention_mask=there)
     hidden = hidden + layers.Dropout(spec.dropout)(seen)
     inner = layers.Dense(INNER * units, activation="gelu")(layers.LayerNormalization()(hidden))
     return hidden + layers.Dropout(spec.dropout)(layers.Dense(units)(inner))

@@ -16,8 +16,6 @@ from seqmodel.models.outputs.head import PACKAGE
 from seqmodel.models.protocol import InputShapes
 from seqmodel.specs import ModelSpec
 
-#: Widest embedding of a categorical covariate.
-WIDEST = 16
 #: How often a series is taken for one never seen, so that the network learns what to say of those.
 FORGOTTEN = 0.05
 
@@ -64,16 +62,20 @@ def close_model(inputs: dict[str, Any], outputs: Any, name: str) -> Any:
     return keras.Model(read, outputs, name=name)
 
 
-def make_tables(cardinalities: Sequence[int], of: str = "row") -> list[Any]:
+def make_tables(cardinalities: Sequence[int], spec: ModelSpec, of: str = "row") -> list[Any]:
     """Return one Embedding for each categorical covariate; the code 0 has a row as well.
 
     Args:
         cardinalities: codes of each.
+        spec: its widest embedding counts.
         of: what they describe: `row`, `known` or `static`; a warm start finds them by this name.
     """
     return [
         layers.Embedding(
-            count, min(WIDEST, (count + 1) // 2), dtype="float32", name=f"embed_{of}_{column}"
+            count,
+            min(spec.category_width, (count + 1) // 2),
+            dtype="float32",
+            name=f"embed_{of}_{column}",
         )
         for column, count in enumerate(cardinalities)
     ]
@@ -85,13 +87,17 @@ def embed_codes(codes: Any, tables: Sequence[Any]) -> list[Any]:
 
 
 def read_past(
-    inputs: dict[str, Any], shapes: InputShapes, tables: Sequence[Any] | None = None
+    inputs: dict[str, Any],
+    shapes: InputShapes,
+    spec: ModelSpec,
+    tables: Sequence[Any] | None = None,
 ) -> Any:
     """Return the rows of the lookback, codes embedded.
 
     Args:
         inputs: of the network.
         shapes: of the inputs.
+        spec: embeddings and their dropout count.
         tables: C, shared with `read_known`; by default new ones.
 
     Returns:
@@ -99,18 +105,25 @@ def read_past(
     """
     if not shapes.past_cardinalities:
         return inputs["past"]
-    tables = make_tables(shapes.past_cardinalities) if tables is None else tables
-    return layers.Concatenate()([inputs["past"], *embed_codes(inputs["past_codes"], tables)])
+    tables = make_tables(shapes.past_cardinalities, spec) if tables is None else tables
+    embedded = embed_codes(inputs["past_codes"], tables)
+    if spec.spatial_dropout:
+        embedded = [layers.SpatialDropout1D(spec.spatial_dropout)(_join(embedded))]
+    return layers.Concatenate()([inputs["past"], *embedded])
 
 
 def read_known(
-    inputs: dict[str, Any], shapes: InputShapes, tables: Sequence[Any] | None = None
+    inputs: dict[str, Any],
+    shapes: InputShapes,
+    spec: ModelSpec,
+    tables: Sequence[Any] | None = None,
 ) -> Any | None:
     """Return the rows of the horizon, codes embedded.
 
     Args:
         inputs: of the network.
         shapes: of the inputs.
+        spec: embeddings count.
         tables: C, shared with `read_past`, of which the last D are read; by default new ones.
 
     Returns:
@@ -120,7 +133,9 @@ def read_known(
     if shapes.known_codes:
         count = shapes.known_codes
         tables = (
-            make_tables(shapes.past_cardinalities[-count:], "known") if tables is None else tables
+            make_tables(shapes.past_cardinalities[-count:], spec, "known")
+            if tables is None
+            else tables
         )
         parts += embed_codes(inputs["known_codes"], tables[-count:])
     return _join(parts) if parts else None
@@ -147,7 +162,7 @@ def describe_series(inputs: dict[str, Any], shapes: InputShapes, spec: ModelSpec
     """Return what is constant in a series, as tensors N x width; none where there is nothing."""
     parts = [inputs["static"]] if shapes.static else []
     if shapes.static_cardinalities:
-        tables = make_tables(shapes.static_cardinalities, "static")
+        tables = make_tables(shapes.static_cardinalities, spec, "static")
         parts += embed_codes(inputs["static_codes"], tables)
     if spec.embedding:
         series = ForgetSeries(FORGOTTEN)(inputs["series"])

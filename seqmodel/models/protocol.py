@@ -43,6 +43,10 @@ class InputShapes:
         series: series seen in training; the input `series` counts from 1.
         season: of the target (steps).
         cycle: length of the cycle that `phase` counts in (steps).
+        classes: K of a target that is a class, 0 of a number. The target's own past is then the
+            first of the codes, its column of `past` is 0, and `observed` is 1 in every row that
+            the series has: rows of padding, and they alone, have 0, and no network is moved by
+            them.
     """
 
     lookback: int
@@ -56,6 +60,7 @@ class InputShapes:
     series: int = 0
     season: int = 1
     cycle: int = 1
+    classes: int = 0
 
 
 class Builder(Protocol):

@@ -17,6 +17,7 @@ from seqmodel.models.inputs import (
     read_past,
 )
 from seqmodel.models.outputs import choose_head
+from seqmodel.models.padding import TurnRows, blank_padding, find_present, mark_present
 from seqmodel.models.protocol import InputShapes
 from seqmodel.specs import ModelSpec, OutputSpec
 
@@ -42,18 +43,19 @@ def build_recurrent(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) ->
     Returns:
         A Keras model: dict of inputs -> N x H x P parameters of the output's head.
     """
-    inputs, head = make_inputs(shapes), choose_head(output)
-    tables, width = make_tables(shapes.past_cardinalities), spec.widths[-1]
-    state = _read_lookback(read_past(inputs, shapes, tables), spec)
+    inputs, head = make_inputs(shapes), choose_head(output, shapes.classes)
+    tables, width = make_tables(shapes.past_cardinalities, spec), spec.widths[-1]
+    present = find_present(inputs, shapes)
+    state = _read_lookback(read_past(inputs, shapes, spec, tables), spec, present)
     steps = layers.Dense(shapes.horizon * STEP_WIDTH, activation="tanh")(state)
     parts = [layers.Reshape((shapes.horizon, STEP_WIDTH))(steps)]
     parts.append(layers.RepeatVector(shapes.horizon)(state))
-    known = read_known(inputs, shapes, tables)
+    known = read_known(inputs, shapes, spec, tables)
     if known is not None:
         before = min(STEPS_BEFORE, shapes.lookback)
-        parts.append(
-            _read_neighbours(read_known_past(inputs, shapes, before, tables), known, width)
-        )
+        newest = read_known_past(inputs, shapes, before, tables)
+        newest = blank_padding(newest, None if present is None else present[:, -before:])
+        parts.append(_read_neighbours(newest, known, width))
     constants = describe_series(inputs, shapes, spec)
     parts += [layers.RepeatVector(shapes.horizon)(constant) for constant in constants]
     hidden = layers.Dense(width, activation="relu")(layers.Concatenate()(parts))
@@ -72,25 +74,36 @@ def _draw_straight(known: Any, width: int) -> Any:
     return line(known)
 
 
-def _read_lookback(rows: Any, spec: ModelSpec) -> Any:
+def _read_lookback(rows: Any, spec: ModelSpec, present: Any | None) -> Any:
     """Return the N x units state after the last of the N x L x F rows."""
     for depth, units in enumerate(spec.widths):
         if depth:
             rows = layers.Dropout(spec.dropout)(rows)
-        rows = _stack_layer(rows, units, spec, last=depth == len(spec.widths) - 1)
+        rows = _stack_layer(rows, units, spec, present, last=depth == len(spec.widths) - 1)
     return layers.Dropout(spec.dropout)(rows)
 
 
-def _stack_layer(rows: Any, units: int, spec: ModelSpec, *, last: bool) -> Any:
-    layer = make_recurrent(
-        spec.kind,
-        units,
-        return_sequences=not last,
-        recurrent_dropout=spec.recurrent_dropout,
-        kernel_l2=spec.kernel_l2,
-        recurrent_l2=spec.recurrent_l2,
-    )
-    found = layers.Bidirectional(layer)(rows) if spec.bidirectional else layer(rows)
+def _stack_layer(rows: Any, units: int, spec: ModelSpec, present: Any | None, *, last: bool) -> Any:
+    def make() -> Any:
+        return make_recurrent(
+            spec.kind,
+            units,
+            return_sequences=not last,
+            recurrent_dropout=spec.recurrent_dropout,
+            kernel_l2=spec.kernel_l2,
+            recurrent_l2=spec.recurrent_l2,
+            use_bias=present is None,
+        )
+
+    marked = mark_present(rows, present)
+    if not spec.bidirectional:
+        found = make()(marked)
+    elif present is None:
+        found = layers.Bidirectional(make())(rows)
+    else:
+        # Keras's own would let the padding, which it reads last backwards, move the state.
+        back = make()(TurnRows()(marked, present))
+        found = layers.Concatenate()([make()(marked), back if last else TurnRows()(back, present)])
     if spec.layer_normalization:
         found = layers.LayerNormalization()(found)
     if spec.residual and rows.shape[-1] == found.shape[-1]:

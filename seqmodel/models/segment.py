@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
+from seqmodel.models.padding import mark_present
 from seqmodel.models.protocol import InputShapes
 from seqmodel.models.reading import choose_inputs
 from seqmodel.models.segments import Segments, cut_window, join_segments
@@ -50,5 +51,10 @@ def _step_into_the_horizon(spec: ModelSpec, window: Segments) -> Any:
             past = layers.Dropout(spec.dropout)(past)
             future = layers.Dropout(spec.dropout)(future)
         deeper = layer + 1 < len(spec.widths)
-        past, future = StepAhead(spec.cell, units, deeper=deeper)(past, future)
+        if window.present is None:
+            past, future = StepAhead(spec.cell, units, deeper=deeper)(past, future)
+            continue
+        step = StepAhead(spec.cell, units, deeper=deeper, use_bias=False)
+        there = ops.ones_like(future[:, :, :1])
+        past, future = step(mark_present(past, window.present), mark_present(future, there))
     return future

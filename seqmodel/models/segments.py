@@ -23,6 +23,7 @@ from seqmodel.models.normalising import (
     NormaliseBySeason,
 )
 from seqmodel.models.outputs import choose_head
+from seqmodel.models.padding import blank_padding, find_present
 from seqmodel.models.protocol import InputShapes
 from seqmodel.specs import ModelSpec, OutputSpec
 
@@ -44,6 +45,7 @@ class Segments:
         base: N x H x 1 to add to the forecast, or None.
         spread: N x 1 x 1 to multiply it by, or None.
         step: N x H x 1 from the base to the season a cycle ago, or None.
+        present: N x (L / w) x 1, 1 where a segment has a row; None of a target that is a number.
     """
 
     width: int
@@ -52,6 +54,7 @@ class Segments:
     base: Any = None
     spread: Any = None
     step: Any = None
+    present: Any = None
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -92,7 +95,8 @@ def cut_window(
     """
     _check_spec(spec, shapes, output)
     width = min(spec.segment or shapes.season, shapes.lookback, shapes.horizon)
-    past = read_past(inputs, shapes)
+    present = find_present(inputs, shapes)
+    past = blank_padding(read_past(inputs, shapes, spec), present)
     target, observed = past[..., 0], past[..., 1]
     course = None
     if spec.learn_cycle:
@@ -103,14 +107,19 @@ def cut_window(
     signal, base, spread = _normalise(spec, shapes, target, observed)
     step, hints = None, []
     cycle = spec.cycle or shapes.cycle
-    if spec.normalise == "seasonal" and shapes.season < cycle <= shapes.lookback:
+    seasonal = spec.normalise == "seasonal" and not shapes.classes
+    if seasonal and shapes.season < cycle <= shapes.lookback:
         step, hint = CompareCycle(shapes.season, cycle)(target, observed, base, spread)
         hints.append(hint)
-    known = read_known(inputs, shapes)
+    known = read_known(inputs, shapes, spec)
     hints += [] if known is None else [known]
     if course is not None:
         base = course if base is None else base + course
-    tokens = _make_tokens(signal, past, width, spec.widths[0])
+    tokens = _make_tokens(signal, past, width, spec.widths[0], classes=shapes.classes > 0)
+    if present is not None:
+        # A segment is there as soon as its newest row is.
+        present = ops.flip(ops.flip(present, axis=1)[:, ::width], axis=1)
+        tokens = blank_padding(tokens, present)
     series = describe_series(inputs, shapes, spec)
     return Segments(
         width=width,
@@ -119,6 +128,7 @@ def cut_window(
         base=base,
         spread=spread,
         step=step if spec.gates else None,
+        present=present,
     )
 
 
@@ -131,7 +141,7 @@ def join_segments(
     inputs: dict[str, Any],
 ) -> Any:
     """Return N x H x P numbers of the output's head from N x (H / w) x d hidden vectors."""
-    head = choose_head(output)
+    head = choose_head(output, shapes.classes)
     hidden = layers.Dropout(spec.dropout)(hidden)
     raw = _lay_out(hidden, window.width, head.width, shapes.horizon)
     found = head.finish(raw, inputs.get("scale"))
@@ -155,7 +165,7 @@ def _check_spec(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) -> Non
             f" {str(spec.learn_cycle).lower()} with output.kind 'negative_binomial', needed counts"
             " that nothing is added to; set them to none and false, or choose quantiles"
         )
-    if spec.normalise == "seasonal" and shapes.lookback <= shapes.season:
+    if spec.normalise == "seasonal" and not shapes.classes and shapes.lookback <= shapes.season:
         raise SpecError(
             f"found a lookback of {shapes.lookback} steps with a season of {shapes.season}, needed"
             " a longer one for model.normalise 'seasonal'; lengthen window.lookback to two seasons"
@@ -165,18 +175,19 @@ def _check_spec(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) -> Non
 
 def _normalise(spec: ModelSpec, shapes: InputShapes, target: Any, observed: Any) -> Any:
     """Return the signal N x L x C, and base and spread or None."""
-    if spec.normalise == "none":
+    if spec.normalise == "none" or shapes.classes:
         return ops.expand_dims(target, -1), None, None
     if spec.normalise == "last":
         return NormaliseByNewest(shapes.horizon)(target, observed)
     return NormaliseBySeason(shapes.season, shapes.horizon)(target, observed)
 
 
-def _make_tokens(signal: Any, past: Any, width: int, units: int) -> Any:
+def _make_tokens(signal: Any, past: Any, width: int, units: int, *, classes: bool) -> Any:
     """Return N x (L / w) x d tokens of an N x L x C signal and the rest of the past."""
     observed = past[..., 1:OWN_FEATURES]
     # What is missing, not what is observed: a table without gaps then trains as if it were absent.
-    parts = [signal, 1.0 - observed]
+    # Of classes the reverse, so that rows of padding are zero as what fills the first segment is.
+    parts = [signal, observed if classes else 1.0 - observed]
     if past.shape[-1] > OWN_FEATURES:
         parts.append(past[..., OWN_FEATURES:])
     rows = layers.Concatenate()(parts)

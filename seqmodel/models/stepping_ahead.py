@@ -29,14 +29,22 @@ class StepAhead(keras.layers.Layer):  # type: ignore[misc]
         cell: gru or lstm.
         units: d (cells).
         deeper: whether another layer follows, which reads each step of the past.
+        use_bias: whether the cell has biases.
         kwargs: of the Keras layer.
     """
 
-    def __init__(self, cell: str, units: int, *, deeper: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, cell: str, units: int, *, deeper: bool = False, use_bias: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.cell, self.units, self.deeper = cell, units, deeper
+        self.cell, self.units, self.deeper, self.use_bias = cell, units, deeper, use_bias
         self.recurrent = make_recurrent(
-            cell, units, return_sequences=deeper, return_state=True, dtype=self.dtype_policy
+            cell,
+            units,
+            return_sequences=deeper,
+            return_state=True,
+            use_bias=use_bias,
+            dtype=self.dtype_policy,
         )
 
     def build(self, past_shape: Any, future_shape: Any) -> None:
@@ -63,15 +71,17 @@ class StepAhead(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return what is needed to build the layer again."""
         knobs = {"cell": self.cell, "units": self.units, "deeper": self.deeper}
-        return {**super().get_config(), **knobs}
+        return {**super().get_config(), **knobs, "use_bias": self.use_bias}
 
 
 def _step_gru(cell: Any, inputs: Any, states: list[Any]) -> Any:
     """Return N x M x d of N or 1 x M x F inputs and an N x 1 x d state; gates z, r, candidate."""
     (state,) = states
     units = state.shape[-1]
-    x = ops.matmul(inputs, cell.kernel) + cell.bias[0]
-    a = ops.matmul(state, cell.recurrent_kernel) + cell.bias[1]
+    x = ops.matmul(inputs, cell.kernel)
+    a = ops.matmul(state, cell.recurrent_kernel)
+    if cell.use_bias:
+        x, a = x + cell.bias[0], a + cell.bias[1]
     gates = ops.sigmoid(x[..., : 2 * units] + a[..., : 2 * units])
     z, r = gates[..., :units], gates[..., units:]
     candidate = ops.tanh(x[..., 2 * units :] + r * a[..., 2 * units :])
@@ -81,7 +91,9 @@ def _step_gru(cell: Any, inputs: Any, states: list[Any]) -> Any:
 def _step_lstm(cell: Any, inputs: Any, states: list[Any]) -> Any:
     """Return the same of two states; gates i, f, candidate, o."""
     state, memory = states
-    both = ops.matmul(inputs, cell.kernel) + cell.bias + ops.matmul(state, cell.recurrent_kernel)
+    both = ops.matmul(inputs, cell.kernel) + ops.matmul(state, cell.recurrent_kernel)
+    if cell.use_bias:
+        both = both + cell.bias
     i, f, candidate, o = ops.split(both, 4, axis=-1)
     memory = ops.sigmoid(f) * memory + ops.sigmoid(i) * ops.tanh(candidate)
     return ops.sigmoid(o) * ops.tanh(memory)

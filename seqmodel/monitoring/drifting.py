@@ -18,6 +18,7 @@ from seqmodel.specs import MonitorSpec
 from seqmodel.table.drift import BINS, compare_shares, find_edges, share_bins
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 #: Quantiles kept of a number.
 KEPT = 401
 #: Rows looked at of a column at most: every so many-th, evenly spaced.
@@ -51,21 +52,23 @@ class Moved:
 
 
 def measure_distribution(
-    panel: Panel, until: int, after: int | None = None
+    panel: Panel, until: int | Integers, after: int | None = None
 ) -> dict[str, dict[str, Any]]:
     """Describe target and covariates of some rows, JSON-able.
 
     Args:
         panel: rows of S series.
-        until: grid number of the last row that counts.
-        after: grid number before the first one, by default all from the beginning.
+        until: number of the last row that counts, or S numbers.
+        after: number before the first one, by default all from the beginning.
 
     Returns:
         Column -> `{"values": [...], "rows": n}` of a number, `{"shares": {...}, "rows": n}` of a
         category.
     """
-    number = panel.number_of_row
-    chosen = np.flatnonzero((number <= until) & (number > (-(2**62) if after is None else after)))
+    marks = panel.until(until)
+    if after is not None:
+        marks &= panel.number_of_row > after
+    chosen = np.flatnonzero(marks)
     chosen = chosen[:: -(-len(chosen) // MOST)] if len(chosen) else chosen
     found: dict[str, dict[str, Any]] = {}
     for name, values in panel.values.items():

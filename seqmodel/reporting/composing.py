@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from seqmodel.ablation import WITHOUT, measure_gain
 from seqmodel.grid import Grid, to_datetime
 from seqmodel.reporting.beside import gather_groups, gather_intervals, name_best
-from seqmodel.reporting.night import Ablated, Fan, Night, StepRecord, Tried
+from seqmodel.reporting.night import Ablated, ClassPlots, Fan, Night, StepRecord, Tried
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.refs import (
@@ -41,7 +41,15 @@ SHOWN_SERIES = 3
 #: Steps of history before them, in horizons.
 SHOWN_HORIZONS = 4
 #: How a sentence calls a baseline.
-BASELINES = {"seasonal_naive": "the seasonal naive", "naive": "the naive", "drift": "the drift"}
+BASELINES = {
+    "seasonal_naive": "the seasonal naive",
+    "naive": "the naive",
+    "drift": "the drift",
+    "majority": "the commonest class",
+    "class_frequency": "the frequency of the classes",
+    "markov": "the frequency of the classes after the last one",
+    "single_feature": "the frequency of the classes given one input",
+}
 
 
 class Course(BaseModel):
@@ -154,8 +162,15 @@ def _conclude(course: Course, baseline: str) -> tuple[str, Literal["good", "warn
     return "; ".join(parts) + "." if parts else "Nothing was left to do.", tone
 
 
-def _name_baseline(baseline: str, season: int) -> str:
-    return f"seasonal naive ({season} steps)" if baseline == "seasonal_naive" else baseline
+def _name_baseline(details: dict[str, Any]) -> str:
+    baseline, season = details["baseline"], details["season_length"]
+    if baseline == "seasonal_naive":
+        return f"seasonal naive ({season} steps)"
+    if baseline == "drift":
+        return "drift"
+    if baseline == "single_feature":
+        return f"{BASELINES[baseline]}, {details['feature']}"
+    return BASELINES[baseline]
 
 
 def _gather_scores(store: Store, course: Course, spec: PipelineSpec) -> dict[str, Any]:
@@ -164,7 +179,7 @@ def _gather_scores(store: Store, course: Course, spec: PipelineSpec) -> dict[str
     details = store.read_json(course.scores.key)
     labels = {
         "challenger": f"{course.challenger.kind} {course.challenger.version}",
-        "baseline": _name_baseline(details["baseline"], details["season_length"]),
+        "baseline": _name_baseline(details),
     }
     scores = dict(course.scores.scores)
     before = course.compared.model if course.compared else None
@@ -193,6 +208,7 @@ def _gather_scores(store: Store, course: Course, spec: PipelineSpec) -> dict[str
         "promoted": course.decision.promoted if course.decision else None,
         "cutoffs": course.scores.cutoffs,
         "backtest_fans": tuple(Fan.model_validate(fan) for fan in details["fans"]),
+        "classes": ClassPlots.model_validate(details["classes"]) if "classes" in details else None,
     }
 
 
@@ -203,9 +219,10 @@ def _gather_ablation(store: Store, course: Course, spec: PipelineSpec) -> tuple[
     found = []
     for group, inputs in spec.backtest.ablation.items():
         name = f"{WITHOUT}{group}"
-        if name in by_cutoff and "mase" in scores[name]:
+        metric = course.scores.metric
+        if name in by_cutoff and metric in scores[name]:
             gain, error = measure_gain(by_cutoff["challenger"], by_cutoff[name])
-            score = scores[name]["mase"]
+            score = scores[name][metric]
             found.append(Ablated(group=group, inputs=inputs, score=score, gain=gain, error=error))
     return tuple(sorted(found, key=lambda one: -one.gain))
 
@@ -224,7 +241,7 @@ def gather_trials(found: TuningRef) -> tuple[Tried, ...]:
 
 def _draw_forecast(store: Store, course: Course, spec: PipelineSpec) -> tuple[Fan, ...]:
     """Show the first series of the published forecast after their newest history."""
-    if course.forecast is None or course.judged is None:
+    if course.forecast is None or course.judged is None or spec.output.of_classes:
         return ()
     rows = read_forecast(store.path(course.forecast.key))
     grid = Grid(spec.source.freq)

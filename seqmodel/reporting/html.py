@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any, Final
 
+from seqmodel.reporting.class_plots import draw_confusion, draw_reliability, draw_roc
 from seqmodel.reporting.night import Fan, Night
 from seqmodel.reporting.plots import draw_error_by_step, draw_fan, draw_training
 from seqmodel.reporting.summary import (
@@ -81,7 +82,8 @@ def render_html(night: Night) -> str:
         coverage=any("coverage" in metric for metric in list_metrics(night.scores)),
         backtest=_draw_fans(night.backtest_fans),
         forecast=_draw_fans(night.forecast_fans),
-        by_step=_embed(draw_error_by_step(night.by_step, night.labels)) if night.by_step else "",
+        by_step=_draw_steps(night),
+        classes=list(_draw_classes(night)),
         training=_embed(draw_training(night.history, night.best_epoch)) if night.history else "",
         trials=[(*format_trial(one), one.reason) for one in night.tuning],
         head=split_forecast_head(night.forecast_head) if night.forecast_head else None,
@@ -94,6 +96,36 @@ def render_html(night: Night) -> str:
 
 def _embed(svg: str) -> str:
     return svg.replace(NAMESPACE, "", 1)
+
+
+def _draw_steps(night: Night) -> str:
+    """Draw the error by step; nothing where there is one step, or no distance in the target."""
+    if night.classes or not night.by_step:
+        return ""
+    return _embed(draw_error_by_step(night.by_step, night.labels))
+
+
+def _draw_classes(night: Night) -> Iterable[tuple[str, str, str]]:
+    """Draw confusion, ROC and reliability: title, plot and what it shows."""
+    if not (plots := night.classes):
+        return
+    misses = f"; {plots.unseen:,} of classes never seen in training" if plots.unseen else ""
+    yield (
+        "Confusion",
+        _embed(draw_confusion(plots.confusion)),
+        f"Rows: what came; columns: what the challenger said, {plots.targets:,} in all{misses}.",
+    )
+    if plots.roc:
+        yield (
+            "ROC",
+            _embed(draw_roc(plots.roc, night.labels)),
+            "Share of the positives found against share of the negatives taken for one.",
+        )
+    yield (
+        "Reliability",
+        _embed(draw_reliability(plots.reliability, night.labels)),
+        "What was said and what came: on the diagonal a probability is worth its word.",
+    )
 
 
 def _draw_fans(fans: Iterable[Fan]) -> list[tuple[Fan, str]]:

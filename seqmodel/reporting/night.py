@@ -57,6 +57,37 @@ class Fan(Part):
     baseline: tuple[float | None, ...] = ()
 
 
+class Confusion(Part):
+    """How often each class came, and what was said instead.
+
+    Attributes:
+        labels: C classes; of many the commonest, and `others`.
+        counts: C x C, a row a class that came, a column a class that was said.
+    """
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class ClassPlots(Part):
+    """What the backtest of classes shows beside its scores.
+
+    Attributes:
+        confusion: of the challenger.
+        roc: candidate -> (false positive rate, true positive rate); empty for more than two
+            classes.
+        reliability: candidate -> (mean probability, share that came, count) of each interval.
+        targets: classes told.
+        unseen: those of them that the challenger never saw in training: misses.
+    """
+
+    confusion: Confusion
+    roc: dict[str, tuple[tuple[float, float], ...]]
+    reliability: dict[str, tuple[tuple[float, float, int], ...]]
+    targets: int
+    unseen: int
+
+
 class Ablated(Part):
     """What a group of inputs is worth.
 
@@ -163,6 +194,7 @@ class Night(Part):
         best_epoch: epoch (from 1) whose weights were kept; 0 for those begun with.
         begun: from scratch or from which version, and why.
         backtest_fans: best, median and worst series of the backtest at its last cutoff.
+        classes: confusion, ROC and reliability of a target that is a class.
         forecast_fans: some series of the published forecast.
         forecast_head: first rows of the published forecast.
         steps: what ran and for how long.
@@ -194,6 +226,7 @@ class Night(Part):
     best_epoch: int | None = None
     begun: str = ""
     backtest_fans: tuple[Fan, ...] = ()
+    classes: ClassPlots | None = None
     forecast_fans: tuple[Fan, ...] = ()
     forecast_head: tuple[dict[str, object], ...] = ()
     steps: tuple[StepRecord, ...] = ()

@@ -77,16 +77,16 @@ def draw_fan(fan: Fan) -> str:
     Returns:
         An `<svg>` element that says in words what it shows.
     """
-    with _styled(fan.model_dump_json()) as figure:
+    with styled(fan.model_dump_json()) as figure:
         _plot_fan(figure, fan)
-        return _encode_svg(figure, describe_fan(fan))
+        return encode_svg(figure, describe_fan(fan))
 
 
 def draw_fan_png(fan: Fan) -> bytes:
     """Draw the same as `draw_fan` on a white card, small enough for a Prefect artifact."""
     from PIL import Image  # matplotlib needs it too
 
-    with _styled("png") as figure:
+    with styled("png") as figure:
         _plot_fan(figure, fan)
         legend = figure.legends[0]
         legend.get_title().set_parse_math(False)
@@ -109,7 +109,7 @@ def draw_error_by_step(by_step: dict[str, tuple[float, ...]], labels: dict[str, 
     Returns:
         An `<svg>` element.
     """
-    with _styled(repr((by_step, labels))) as figure:
+    with styled(repr((by_step, labels))) as figure:
         axes = figure.add_subplot()
         said = []
         for name in order_candidates(by_step):
@@ -126,8 +126,8 @@ def draw_error_by_step(by_step: dict[str, tuple[float, ...]], labels: dict[str, 
         axes.set_ylabel("MAE (target's unit)")
         axes.set_ylim(bottom=0)
         _count_whole(axes)
-        _place_legend(figure, columns=1)
-        return _encode_svg(figure, f"Mean absolute error by step: {'; '.join(said)}.")
+        place_legend(figure, columns=1)
+        return encode_svg(figure, f"Mean absolute error by step: {'; '.join(said)}.")
 
 
 def draw_training(history: tuple[tuple[float, float], ...], best_epoch: int | None) -> str:
@@ -140,7 +140,7 @@ def draw_training(history: tuple[tuple[float, float], ...], best_epoch: int | No
     Returns:
         An `<svg>` element.
     """
-    with _styled(repr((history, best_epoch))) as figure:
+    with styled(repr((history, best_epoch))) as figure:
         axes = figure.add_subplot()
         epochs = range(1, len(history) + 1)
         mark = len(history) <= FEW
@@ -157,8 +157,8 @@ def draw_training(history: tuple[tuple[float, float], ...], best_epoch: int | No
         axes.set_xlabel("epoch (passes over the training windows)")
         axes.set_ylabel("loss")
         _count_whole(axes)
-        _place_legend(figure, columns=3)
-        return _encode_svg(figure, f"{said}.")
+        place_legend(figure, columns=3)
+        return encode_svg(figure, f"{said}.")
 
 
 def describe_fan(fan: Fan) -> str:
@@ -213,10 +213,10 @@ def _plot_fan(figure: Any, fan: Fan) -> None:
     axes.set_xlabel("time (UTC)")
     axes.set_ylabel("target")
     axes.margins(x=0.01)
-    _place_legend(figure, columns=4 if len(axes.get_legend_handles_labels()[1]) == 4 else 3)  # noqa: PLR2004
+    place_legend(figure, columns=4 if len(axes.get_legend_handles_labels()[1]) == 4 else 3)  # noqa: PLR2004
 
 
-def _place_legend(figure: Any, columns: int) -> None:
+def place_legend(figure: Any, columns: int) -> None:
     """Put the legend above the axes, where it hides no line."""
     legend = figure.legend(
         loc="outside upper left",
@@ -246,7 +246,7 @@ def _to_utc(moments: Sequence[datetime]) -> list[datetime]:
 
 
 @contextmanager
-def _styled(salt: str) -> Iterator[Any]:
+def styled(salt: str) -> Iterator[Any]:
     """Lend an empty figure under this module's style; ids inside depend on the content alone."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -256,7 +256,7 @@ def _styled(salt: str) -> Iterator[Any]:
         yield Figure(figsize=SIZE, layout="constrained")
 
 
-def _encode_svg(figure: Any, says: str) -> str:
+def encode_svg(figure: Any, says: str) -> str:
     """Write the figure as an element of a page: no prolog, no global style, no clashing ids."""
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -22,7 +22,19 @@ STYLES: Final = {"good": "bold green", "warn": "bold yellow", "bad": "bold red"}
 # Skill compares scores whose best value is 0: a coverage or a bias has no such thing.
 ERRORS: Final = frozenset(
     {
-        *("brier", "crps", "logloss", "mae", "mape", "mase", "mdae", "mse", "msis", "nmae"),
+        *(
+            "brier",
+            "crps",
+            "log_loss",
+            "calibration_error",
+            "mae",
+            "mape",
+            "mase",
+            "mdae",
+            "mse",
+            "msis",
+            "nmae",
+        ),
         *("nrmse", "owa", "pinball", "rmse", "rmsse", "smape", "wape", "wmape", "wql"),
     }
 )
@@ -65,9 +77,9 @@ def format_seconds(seconds: float) -> str:
 
 def name_metric(metric: str) -> str:
     """Write an error metric as the field does: `mase` -> `MASE`; anything else in words."""
-    return {"smape": "sMAPE"}.get(
-        metric, metric.upper() if metric in ERRORS else metric.replace("_", " ")
-    )
+    words = {"smape": "sMAPE", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
+    plain = metric.replace("_", " ")
+    return words.get(metric, metric.upper() if metric in ERRORS and plain == metric else plain)
 
 
 def order_candidates(names: Mapping[str, object]) -> tuple[str, ...]:
@@ -94,7 +106,7 @@ def measure_skill(scores: dict[str, dict[str, float]], candidate: str, metric: s
     """
     score = scores.get(candidate, {}).get(metric)
     base = scores.get("baseline", {}).get(metric)
-    if candidate == "baseline" or re.split(r"[^a-z]", metric.lower())[0] not in ERRORS:
+    if candidate == "baseline" or not ERRORS & {metric, re.split(r"[^a-z]", metric.lower())[0]}:
         return None
     if score is None or base is None or base <= 0 or not math.isfinite(score / base):
         return None
@@ -112,9 +124,12 @@ def format_ledger(ledger: Ledger) -> str:
         f"read {ledger.read:,} = kept {ledger.kept:,} + quarantined {ledger.quarantined:,}"
         f" + duplicates {ledger.duplicates:,} + after as_of {ledger.after_as_of:,}"
     )
+    if ledger.truncated:
+        total += f" ({ledger.truncated:,} of those kept are longer than the lookback: truncated)"
     if ledger.balances:
         return total
-    missing = 2 * ledger.read - sum(getattr(ledger, n) for n in Ledger.model_fields)
+    parts = ("kept", "quarantined", "duplicates", "after_as_of")
+    missing = ledger.read - sum(getattr(ledger, name) for name in parts)
     return f"{total}: DOES NOT ADD UP, {missing:+,} rows unaccounted for"
 
 

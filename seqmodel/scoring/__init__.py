@@ -7,16 +7,25 @@ figures of a metric is the better one.
 from __future__ import annotations
 
 from seqmodel.panel import Panel
+from seqmodel.scoring.classes import ClassScoring
 from seqmodel.scoring.protocol import HIGHER, Prediction, Scoring, is_better
 from seqmodel.scoring.real import RealScoring
 from seqmodel.specs import PipelineSpec
-from seqmodel.splitting import Split
+from seqmodel.splitting import Parts
 from seqmodel.windows import Windows
 
-__all__ = ["HIGHER", "Prediction", "RealScoring", "Scoring", "choose_scoring", "is_better"]
+__all__ = [
+    "HIGHER",
+    "ClassScoring",
+    "Prediction",
+    "RealScoring",
+    "Scoring",
+    "choose_scoring",
+    "is_better",
+]
 
 
-def choose_scoring(spec: PipelineSpec, panel: Panel, index: Windows, split: Split) -> Scoring:
+def choose_scoring(spec: PipelineSpec, panel: Panel, index: Windows, split: Parts) -> Scoring:
     """Return what scores the forecasts of some windows.
 
     Args:
@@ -25,4 +34,6 @@ def choose_scoring(spec: PipelineSpec, panel: Panel, index: Windows, split: Spli
         index: N windows.
         split: where training ends, for what is measured on training rows.
     """
+    if spec.output.of_classes:
+        return ClassScoring(spec, panel, index)
     return RealScoring(spec, panel, index, split)

@@ -48,12 +48,16 @@ class Scoring(Protocol):
         """Return every metric over all windows and steps, NaN where it has no meaning."""
         ...
 
+    def choose_part(self, metric: str | None) -> str:
+        """Return the metric whose contributions stand for one: itself if it is a mean of them."""
+        ...
+
     def contribute(self, said: Prediction, metric: str | None = None) -> Floats:
         """Return the N x H contributions to a metric, NaN where no target was observed.
 
         Args:
             said: what a candidate says.
-            metric: whose; by default the main one, and where a metric is no mean of contributions.
+            metric: whose, one that `choose_part` returns; by default the main one.
         """
         ...
 

@@ -14,7 +14,7 @@ from seqmodel.panel import Panel
 from seqmodel.scoring.intervals import measure_intervals
 from seqmodel.scoring.protocol import Prediction
 from seqmodel.specs import PipelineSpec
-from seqmodel.splitting import Split
+from seqmodel.splitting import Parts
 from seqmodel.windows import Windows
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ class RealScoring:
     main = "mase"
     by_step = "mae"
 
-    def __init__(self, spec: PipelineSpec, panel: Panel, index: Windows, split: Split) -> None:
+    def __init__(self, spec: PipelineSpec, panel: Panel, index: Windows, split: Parts) -> None:
         self.spec, self.panel, self.index = spec, panel, index
         self.actual = take_actuals(panel, index, spec)
         ends = panel.offsets[:-1] + np.maximum(split.holdout + 1 - panel.first, 0)
@@ -53,6 +53,10 @@ class RealScoring:
     def measure(self, said: Prediction) -> dict[str, float]:
         """Return every metric."""
         return score(self._pair(said))
+
+    def choose_part(self, metric: str | None) -> str:
+        """Return the metric itself: all are means of contributions, or roots of such."""
+        return metric or self.main
 
     def contribute(self, said: Prediction, metric: str | None = None) -> Floats:
         """Return the N x H contributions to a metric; by default the scaled errors."""

@@ -11,6 +11,8 @@ from seqmodel.specs.members import MemberSpec
 
 MEDIAN = 0.5
 RECURRENT = ("gru", "lstm", "rnn")
+#: Outputs for targets that are classes.
+CLASSES = ("binary", "categorical")
 
 
 def _read_by(*kinds: str) -> dict[str, Any]:
@@ -36,6 +38,16 @@ class ModelSpec(Spec):
         ge=0,
         le=256,
         description="width of what is learned about each series, 0 for nothing (cells)",
+    )
+    category_width: int = Field(
+        16, ge=1, le=1024, description="widest embedding of a categorical column (cells)"
+    )
+    spatial_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the embeddings' columns dropped in training, each for all steps of a"
+        " window (SpatialDropout1D)",
     )
     recurrent_dropout: float = Field(
         0.0,
@@ -200,10 +212,20 @@ class ModelSpec(Spec):
 class OutputSpec(Spec):
     """What the network says about the target."""
 
-    kind: Literal["quantiles", "point", "gaussian", "student_t", "negative_binomial"] = Field(
+    kind: Literal[
+        "quantiles",
+        "point",
+        "gaussian",
+        "student_t",
+        "negative_binomial",
+        "binary",
+        "categorical",
+    ] = Field(
         "quantiles",
         description="quantiles by pinball loss, one number by `loss`, or a distribution by its"
-        " likelihood, whose quantiles are published; negative_binomial is for counts",
+        " likelihood, whose quantiles are published; negative_binomial is for counts; binary and"
+        " categorical are for targets that are one of two classes, or of more: their probabilities"
+        " are published",
     )
     quantiles: tuple[float, ...] = Field(
         (0.1, 0.5, 0.9), min_length=1, description="quantiles forecast, ascending, with 0.5"
@@ -232,6 +254,19 @@ class OutputSpec(Spec):
     adapt_cutoffs: int = Field(
         14, ge=1, le=1000, description="newest cutoffs that adaptive levels learn from (cutoffs)"
     )
+    positive: str | None = Field(
+        None,
+        description="of a binary target: the class whose probability the scores speak of; by"
+        " default the last in alphabetical order, as 1 of 0 and 1, true, yes",
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none",
+        description="weight of a class in the loss: all the same, or the rarer the heavier, so that"
+        " each class weighs as much as any other in the training rows",
+    )
+    top_k: int = Field(
+        5, ge=2, le=1000, description="most probable classes that the score top_k looks among"
+    )
 
     @field_validator("quantiles")
     @classmethod
@@ -245,6 +280,13 @@ class OutputSpec(Spec):
         return quantiles
 
     @property
+    def of_classes(self) -> bool:
+        """Whether the target is a class and not a number."""
+        return self.kind in CLASSES
+
+    @property
     def levels(self) -> tuple[float, ...]:
-        """The quantile levels published, `(0.5,)` for a point forecast."""
+        """The quantile levels published, `(0.5,)` for a point forecast, none for classes."""
+        if self.of_classes:
+            return ()
         return (MEDIAN,) if self.kind == "point" else self.quantiles

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from seqmodel.specs.base import Columns, Spec, check_order
+from seqmodel.specs.classes import ClassBaseline, check_classes, declare_target
 from seqmodel.specs.members import Baseline, list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.monitor import MonitorSpec
@@ -28,10 +29,20 @@ class BacktestSpec(Spec):
         ge=0,
         description="left out between the targets of training, holdout and backtest (steps)",
     )
-    baseline: Baseline | None = Field(
+    share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="newest share of the targets that is scored, of events without a grid; it is"
+        " cut into as many periods as there are cutoffs, and each event is forecast from the one"
+        " before",
+    )
+    baseline: Baseline | ClassBaseline | None = Field(
         None,
         description="what a model must beat, and what forecasts while no model serves; by default"
-        " the seasonal naive",
+        " the seasonal naive; of classes markov, the class's frequency after the last class:"
+        " majority takes the commonest, class_frequency knows no input, single_feature the one"
+        " input that tells most on the training rows",
     )
     reference: str | None = Field(
         None,
@@ -104,7 +115,21 @@ class PipelineSpec(Spec):
     @property
     def baseline(self) -> str:
         """What a model must beat."""
-        return self.backtest.baseline or "seasonal_naive"
+        usual = "markov" if self.output.of_classes else "seasonal_naive"
+        # A sequence has one label, and so no last one.
+        alone = self.source.layout == "sequences"
+        return self.backtest.baseline or ("class_frequency" if alone else usual)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _declare_classes(cls, values: Any) -> Any:
+        """Count the target among the categories where the output says that it is a class."""
+        return declare_target(values) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        check_classes(self)
+        return self
 
     @model_validator(mode="after")
     def _check_units(self) -> Self:

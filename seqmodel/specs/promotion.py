@@ -12,9 +12,22 @@ from seqmodel.specs.base import Share, Spec
 class PromotionSpec(Spec):
     """When the challenger replaces the champion."""
 
-    metric: Literal["mase", "mae", "rmse", "wql"] | None = Field(
-        None, description="score compared, lower is better; by default mase"
-    )
+    metric: (
+        Literal[
+            "mase",
+            "mae",
+            "rmse",
+            "wql",
+            "log_loss",
+            "accuracy",
+            "macro_f1",
+            "roc_auc",
+            "average_precision",
+            "top_k",
+            "calibration_error",
+        ]
+        | None
+    ) = Field(None, description="score compared; by default mase, of classes log_loss")
     margin: float = Field(
         0.0, ge=0, lt=1, description="share by which the challenger must be better"
     )

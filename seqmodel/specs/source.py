@@ -11,6 +11,8 @@ from seqmodel.specs.base import Columns, OneOrMoreColumns, Share, Spec, check_or
 #: Steps in the season that a reader of such data would name first, by the alias of `freq`.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
 SECONDS_A_DAY = 86_400
+#: `freq` of events.
+NO_GRID = "none"
 
 
 class SourceSpec(Spec):
@@ -21,9 +23,10 @@ class SourceSpec(Spec):
         description="Parquet file, folder (also hive-partitioned) or glob, on disk or behind a URL"
         " such as s3://bucket/folder; a path is relative to the working folder",
     )
-    layout: Literal["long", "wide"] = Field(
+    layout: Literal["long", "wide", "sequences"] = Field(
         "long",
-        description="long: a row a series and step; wide: a row a step and a column a series",
+        description="long: a row a series and step; wide: a row a step and a column a series;"
+        " sequences: a row a sequence, whose past columns are lists and whose target is its label",
     )
     series_id: OneOrMoreColumns = Field(
         ("series_id",),
@@ -34,8 +37,12 @@ class SourceSpec(Spec):
         "|", min_length=1, max_length=3, description="what joins the values of several id columns"
     )
     timestamp: str = Field("timestamp", description="column that says when a step begins")
-    target: str = Field("target", description="column to forecast (a number)")
-    freq: str = Field("h", description="step of the grid, a pandas alias: 15min, h, D, W-MON, MS")
+    target: str = Field("target", description="column to forecast (a number, or a class)")
+    freq: str = Field(
+        "h",
+        description="step of the grid, a pandas alias: 15min, h, D, W-MON, MS; none for events,"
+        " whose steps are the events themselves in the order of their timestamps",
+    )
     timezone: str | None = Field(
         None,
         description="IANA zone of timestamps that carry none, and of the calendar features;"
@@ -45,7 +52,9 @@ class SourceSpec(Spec):
     known: Columns = Field((), description="covariate columns known through the horizon")
     static: Columns = Field((), description="covariate columns that are constant for a series")
     categorical: Columns = Field(
-        (), description="covariates that are categories though written as numbers (text always is)"
+        (),
+        description="covariates that are categories though written as numbers (text always is);"
+        " a target that output.kind calls a class is added by itself",
     )
     season_length: int | None = Field(
         None,
@@ -72,6 +81,8 @@ class SourceSpec(Spec):
     def _check_freq(cls, freq: str) -> str:
         from pandas.tseries.frequencies import to_offset
 
+        if freq == NO_GRID:
+            return freq
         try:
             offset = to_offset(freq)
         except ValueError:
@@ -98,6 +109,41 @@ class SourceSpec(Spec):
                 ) from None
         return timezone
 
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_freq(cls, values: Any) -> Any:
+        """Sequences have no grid: nobody need say so."""
+        if isinstance(values, dict) and values.get("layout") == "sequences":
+            return {"freq": NO_GRID, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check_sequences(self) -> Self:
+        if self.layout != "sequences":
+            return self
+        if self.freq != NO_GRID:
+            raise ValueError(
+                f"found freq {self.freq!r} with layout sequences, needed {NO_GRID}: the order in a"
+                " list is its only grid; take it out"
+            )
+        if not self.past or self.known:
+            raise ValueError(
+                f"found {'known columns' if self.known else 'no past column'} with layout"
+                " sequences, needed the lists among past and what is constant among static; move"
+                " them there"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_leak(self) -> Self:
+        if self.target in self.covariates:
+            raise ValueError(
+                f"found column {self.target!r} as target and as input of the same step, needed two"
+                " columns: the network would read the answer; take it out of past, known and static"
+                " (the target's own past is an input already)"
+            )
+        return self
+
     @model_validator(mode="after")
     def _check_roles(self) -> Self:
         roles = [*self.series_id, self.timestamp, self.target, *self.past, *self.known]
@@ -111,7 +157,7 @@ class SourceSpec(Spec):
 
     @model_validator(mode="after")
     def _check_categorical(self) -> Self:
-        other = sorted(set(self.categorical) - set(self.covariates))
+        other = sorted(set(self.categorical) - {*self.covariates, self.target})
         if other:
             raise ValueError(
                 f"found {other[0]!r} in categorical, needed a covariate; name it among past, known"
@@ -135,10 +181,25 @@ class SourceSpec(Spec):
         return (*self.past, *self.known, *self.static)
 
     @property
+    def of_classes(self) -> bool:
+        """Whether the target is a class."""
+        return self.target in self.categorical
+
+    @property
+    def irregular(self) -> bool:
+        """Whether the rows are events without a grid."""
+        return self.freq == NO_GRID
+
+    @property
+    def timed(self) -> bool:
+        """Whether the rows are events of which each has its own moment."""
+        return self.irregular and self.layout != "sequences"
+
+    @property
     def season(self) -> int:
         """Season of the baseline and of MASE (steps)."""
-        if self.season_length is not None:
-            return self.season_length
+        if self.season_length is not None or self.irregular:
+            return self.season_length or 1
         from pandas.tseries.frequencies import to_offset
         from pandas.tseries.offsets import Day, Tick
 

@@ -66,6 +66,12 @@ class FeatureSpec(Spec):
         description="country, or country-region, whose public holidays are known covariates, such"
         " as DE or US-NY (needs the extra [holidays])",
     )
+    minimum_count: int = Field(
+        1,
+        ge=1,
+        description="training rows that a category, or a class of the target, must have to be told"
+        " from what was never seen (rows)",
+    )
     age: bool = Field(
         default=False, description="steps since a series began as a known covariate, logarithmic"
     )

@@ -75,6 +75,8 @@ class Ledger(Ref):
         quarantined: rows set aside with a reason.
         duplicates: rows dropped because another row has the same series and timestamp.
         after_as_of: rows that end after `as_of`.
+        truncated: of the rows kept, sequences longer than the lookback, whose newest elements
+            alone are read; they are no part of the sum.
     """
 
     read: int
@@ -82,6 +84,7 @@ class Ledger(Ref):
     quarantined: int
     duplicates: int
     after_as_of: int
+    truncated: int = 0
 
     @property
     def balances(self) -> bool:

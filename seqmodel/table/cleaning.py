@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from seqmodel.grid import EARLIEST, LATEST
 from seqmodel.specs import QualitySpec, SourceSpec
 from seqmodel.table.identifying import join_ids, to_text
+from seqmodel.table.lists import canonical_list, convert_list, is_list, judge_lists
 from seqmodel.table.melting import melt_batch, name_long, to_number
 from seqmodel.table.moments import MICROSECONDS, read_moments
 from seqmodel.table.schemas import is_text, value_type
@@ -41,7 +43,8 @@ class Cleaned:
 def canonical_schema(source: SourceSpec, observed: pa.Schema) -> pa.Schema:
     """Return the canonical columns: `series_id, timestamp, target`, then the covariates.
 
-    Numbers become doubles, everything else strings.
+    Numbers become doubles, everything else strings, a target that is a class too; lists become
+    lists of these, whole numbers in them names of categories.
 
     Args:
         source: which column means what.
@@ -50,11 +53,14 @@ def canonical_schema(source: SourceSpec, observed: pa.Schema) -> pa.Schema:
     fields = [
         pa.field("series_id", pa.string(), nullable=False),
         pa.field("timestamp", MICROSECONDS, nullable=False),
-        pa.field("target", pa.float64()),
+        pa.field("target", pa.string() if source.of_classes else pa.float64()),
     ]
     for name in source.covariates:
-        text = is_text(value_type(observed.field(name).type))
-        fields.append(pa.field(name, pa.string() if text else pa.float64()))
+        kind = value_type(observed.field(name).type)
+        if is_list(kind):
+            fields.append(pa.field(name, canonical_list(kind, name, source)))
+        else:
+            fields.append(pa.field(name, pa.string() if is_text(kind) else pa.float64()))
     return pa.schema(fields)
 
 
@@ -81,10 +87,10 @@ def clean_batch(
     columns = [
         join_ids([batch.column(name) for name in source.series_id], source.separator),
         moments.utc,
-        _to_value(batch.column(source.target)),
+        (to_text if source.of_classes else _to_value)(batch.column(source.target)),
     ]
     for field in list(schema)[len(columns) :]:
-        convert = to_text if field.type == pa.string() else _to_value
+        convert = _choose_conversion(field.type)
         lacks = field.name not in batch.schema.names
         column = pa.nulls(batch.num_rows) if lacks else batch.column(field.name)
         columns.append(convert(column))
@@ -95,6 +101,9 @@ def clean_batch(
     for mask, reason in moments.faults:
         reasons.add(mask, reason)
     _judge_numbers(reasons, columns, schema, quality)
+    if source.layout == "sequences":
+        for mask, reason in judge_lists(dict(zip(schema.names, columns, strict=True)), source):
+            reasons.add(mask, reason)
     open_schema = pa.schema([f.with_nullable(nullable=True) for f in schema])
     rows = pa.record_batch(columns, schema=open_schema)
     return Cleaned(rows, reasons.take(), batch, numbers)
@@ -107,6 +116,8 @@ def _judge_numbers(
         if field.type == pa.float64():
             reasons.add(pc.is_inf(column), f"{field.name} is infinite")
     target = columns[2]
+    if target.type != pa.float64():
+        return
     if quality.minimum is not None:
         reasons.add(pc.less(target, quality.minimum), f"target below {quality.minimum:g}")
     if quality.maximum is not None:
@@ -130,6 +141,13 @@ class _Reasons:
     def take(self) -> pa.Array:
         """Return a reason or null for each row."""
         return pa.array(self._names, pa.string()).take(pa.array(self._codes))
+
+
+def _choose_conversion(kind: pa.DataType) -> Callable[[pa.Array], pa.Array]:
+    if pa.types.is_list(kind):
+        inner = _choose_conversion(kind.value_type)
+        return lambda column: convert_list(column, kind, inner)
+    return to_text if kind == pa.string() else _to_value
 
 
 def _to_value(column: pa.Array) -> pa.Array:

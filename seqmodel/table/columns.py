@@ -16,6 +16,7 @@ from seqmodel.store.tables import list_parts
 TEXT = ("string", "large_string")
 MOMENT = "timestamp[us, tz=UTC]"
 NUMBER = "double"
+LISTS = ("list<double>", "list<string>")
 
 
 def describe_columns(folder: Path, source: SourceSpec) -> pd.DataFrame:
@@ -32,16 +33,27 @@ def describe_columns(folder: Path, source: SourceSpec) -> pd.DataFrame:
         SourceError: if there is no readable part.
     """
     schemas = [_read_schema(part) for part in find_parts(folder)]
-    wanted = {"series_id": TEXT, "timestamp": (MOMENT,), "target": (NUMBER,)}
+    target = TEXT if source.of_classes else (NUMBER,)
+    wanted = {"series_id": TEXT, "timestamp": (MOMENT,), "target": target}
     wanted |= dict.fromkeys(source.covariates, (NUMBER, *TEXT))
+    if source.layout == "sequences":
+        wanted |= dict.fromkeys(source.past, LISTS)
     rows = []
     for column, kinds in wanted.items():
-        found = [str(s.field(column).type) if column in s.names else "nothing" for s in schemas]
+        found = [_name_type(schema, column) for schema in schemas]
         # One part of another type is as wrong as all: readers take the first part's word.
         wrong = [kind for kind in found if kind not in kinds or kind != found[0]]
         fits = found[0] if found[0] in kinds else " or ".join(k for k in kinds if k != TEXT[1])
         rows.append({"column": column, "wanted": fits, "found": wrong[0] if wrong else fits})
     return pd.DataFrame(rows, columns=["column", "wanted", "found"], dtype="str")
+
+
+def _name_type(schema: pa.Schema, column: str) -> str:
+    """Return a type's name; of a list without the name that a writer gave to its elements."""
+    if column not in schema.names:
+        return "nothing"
+    kind = schema.field(column).type
+    return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
 
 
 def find_parts(folder: Path) -> list[Path]:

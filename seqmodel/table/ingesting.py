@@ -10,9 +10,9 @@ all files -> up to as_of -> sort, one row a step --> part-*.parquet
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, final
 
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqmodel.errors import DataError
-from seqmodel.grid import Grid, to_datetime
+from seqmodel.grid import Grid, to_datetime, to_microseconds
 from seqmodel.resampling import Resampler
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.cleaned import SOUND
@@ -36,11 +36,14 @@ from seqmodel.store.tables import (
 )
 from seqmodel.table.cleaned import clean_source, read_aside, read_schema, split_aside
 from seqmodel.table.ledger import Tally, sum_ledgers, write_ledger
+from seqmodel.table.lists import count_long
 from seqmodel.table.merging import Merger
 from seqmodel.table.quarantine import unite
 from seqmodel.table.resolving import Resolver
 
 log = logging.getLogger(__name__)
+#: No event is later (microseconds UTC).
+LAST_DAY = to_microseconds(datetime(2200, 1, 1, tzinfo=UTC))
 
 
 @final
@@ -61,6 +64,8 @@ class _Borders:
         """Return the borders of a run at `as_of`."""
         grid = Grid(spec.source.freq)
         last = grid.last_complete(as_of)
+        if spec.source.irregular:
+            return cls(last, int(grid.number(np.array([LAST_DAY]))[0]))
         number = grid.number(np.array([last], dtype=np.int64))
         reach = number + spec.window.horizon
         if spec.grid.resample:
@@ -71,10 +76,11 @@ class _Borders:
 
 @final
 class _Extent:
-    """What the sorted rows that go by cover: number of series, first and newest moment."""
+    """What the sorted rows that go by cover: series, rows, first and newest moment, and classes."""
 
     def __init__(self) -> None:
-        self.series, self.first, self.newest = 0, 2**62, -(2**62)
+        self.series, self.rows, self.first, self.newest = 0, 0, 2**62, -(2**62)
+        self.classes: set[str] = set()
         self._id: str | None = None
 
     def follow(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -88,6 +94,9 @@ class _Extent:
                 edge = pc.min_max(batch.column(1).cast(pa.int64()))
                 self.first = min(self.first, edge["min"].as_py())
                 self.newest = max(self.newest, edge["max"].as_py())
+                self.rows += batch.num_rows
+                if batch.column(2).type == pa.string():
+                    self.classes |= set(batch.column(2).unique().to_pylist()) - {None}
             yield batch
 
 
@@ -122,17 +131,26 @@ def ingest_table(
         with Merger(shop, sound, schema) as merger:
             tally = Tally([stamp.uri for stamp in source.files])
             asides = _count_rows(tally, merger, files, borders.last)
+            resolver.notice = _notice_long(spec)
             rows = resolver.resolve(merger.read(borders.last))
             if spec.grid.resample:
                 rows = Resampler(spec.source, spec.grid.resample).resample(rows)
             write_parts(folder, schema, extent.follow(rows))
             future = write_future(folder, _take_future(merger, borders, spec))
-        ledgers = tally.balance(resolver.kept, resolver.dropped)
+        ledgers = tally.balance(resolver.kept, resolver.dropped, resolver.noticed)
         fingerprint = fingerprint_table(folder)
         quarantine = publish_quarantine(store, run.pipeline, fingerprint, unite(asides))
         write_ledger(store, run, ledgers)
         total = sum_ledgers(ledgers)
         _refuse_broken(total, quarantine and store.path(quarantine), as_of, spec)
+        if spec.source.of_classes:
+            refuse_labels(extent.classes, spec)
+        if spec.source.layout == "sequences" and extent.series < extent.rows:
+            raise DataError(
+                f"found {extent.rows:,} sequences of {extent.series:,} series, needed one row a"
+                " series: a sequence is one; name further columns in source.series_id that tell"
+                " them apart"
+            )
         key = table_key(run.pipeline, fingerprint)
         store.stage(folder, key)
     return TableRef(
@@ -180,6 +198,8 @@ def _take_future(merger: Merger, borders: _Borders, spec: PipelineSpec) -> pa.Ta
     rows = merger.read_after(borders.last, borders.reach, [*keys, *spec.source.known])
     if not rows.num_rows:
         return None
+    if spec.source.irregular:
+        rows = _keep_next(rows, spec.window.horizon)
     ordered = rows.append_column("__order", pa.array(np.arange(rows.num_rows)))
     newest = ordered.group_by(keys).aggregate([("__order", "max")])["__order_max"]
     rows = rows.take(newest).sort_by([(key, "ascending") for key in keys])
@@ -187,6 +207,47 @@ def _take_future(merger: Merger, borders: _Borders, spec: PipelineSpec) -> pa.Ta
         steps = Resampler(spec.source, spec.grid.resample).resample(iter(rows.to_batches()))
         rows = pa.Table.from_batches(steps, schema=rows.schema)
     return rows
+
+
+def _keep_next(rows: pa.Table, horizon: int) -> pa.Table:
+    """Return the next events of each series, as many as a forecast has steps, in time."""
+    rows = rows.sort_by([("series_id", "ascending"), ("timestamp", "ascending")])
+    ids = rows["series_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    place = np.arange(len(ids)) - np.searchsorted(ids, ids)
+    return rows.filter(pa.array(place < horizon))
+
+
+def _notice_long(spec: PipelineSpec) -> Callable[[pa.RecordBatch], pa.Array] | None:
+    """Return what marks sequences that are longer than the lookback; None of other tables."""
+    if spec.source.layout != "sequences":
+        return None
+    return lambda rows: count_long(rows, spec.source, spec.window.lookback)
+
+
+def refuse_labels(classes: Collection[str], spec: PipelineSpec) -> None:
+    """Refuse a target with too few classes, or too many for a binary one.
+
+    Raises:
+        DataError: naming them.
+    """
+    shown = ", ".join(repr(name) for name in sorted(classes)[:5])
+    kind, target = spec.output.kind, spec.source.target
+    if len(classes) < 2:  # noqa: PLR2004 - two classes make a question
+        raise DataError(
+            f"found {f'the single class {shown}' if classes else 'no label'} in target {target!r},"
+            " needed two at least to tell apart; bring rows of another class or correct"
+            " source.target"
+        )
+    if kind == "binary" and len(classes) > 2:  # noqa: PLR2004
+        raise DataError(
+            f"found {len(classes)} classes in target {target!r} ({shown}, ...), needed two for"
+            " output.kind binary; set it to categorical or correct source.target"
+        )
+    if spec.output.positive is not None and spec.output.positive not in classes:
+        raise DataError(
+            f"found no class {spec.output.positive!r} in target {target!r} (it has {shown}), needed"
+            " output.positive to be one of them; correct it"
+        )
 
 
 def _refuse_broken(

@@ -35,12 +35,15 @@ class Tally:
         self._quarantined[file] += quarantined
         self._after[file] += after
 
-    def balance(self, kept: Counts, dropped: Counts) -> tuple[FileLedger, ...]:
+    def balance(
+        self, kept: Counts, dropped: Counts, truncated: Counts | None = None
+    ) -> tuple[FileLedger, ...]:
         """Return a ledger for each file.
 
         Args:
             kept: rows of each file that stayed after the sort.
             dropped: rows of each file that gave way to another of the same series and time.
+            truncated: of those kept, sequences of each file longer than the lookback.
 
         Raises:
             StoreError: if the rows of a file do not add up.
@@ -53,6 +56,7 @@ class Tally:
                 quarantined=int(self._quarantined[i]),
                 duplicates=int(dropped[i]),
                 after_as_of=int(self._after[i]),
+                truncated=0 if truncated is None else int(truncated[i]),
             )
             if not ledger.balances:
                 raise StoreError(

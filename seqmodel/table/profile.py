@@ -180,7 +180,11 @@ def _finish(tally: Tally, unsorted: Counter[str | None], source: SourceSpec) -> 
         | join(tally.scale.parts, Scale.WAYS, series)
     )
     found["unsorted"] = [unsorted[name] for name in tally.cutter.ids] if unsorted else 0
-    newest = found["last_step"].max()
+    if source.irregular:
+        # The steps of events are the events.
+        found["first_step"], found["last_step"] = 0, found["rows"] - 1
+        found["filled"], found["longest_gap"] = found["rows"], 0
+    newest = found["last_step"] if source.irregular else found["last_step"].max()
     found["steps"] = newest - found["first_step"] + 1
     found["behind"] = newest - found["last_step"]
     span = found["steps"] - found["behind"]

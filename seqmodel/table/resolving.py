@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, final
 
 import numpy as np
@@ -31,6 +31,9 @@ class Resolver:
         self._policy = policy
         self.kept = np.zeros(files, dtype=np.int64)
         self.dropped = np.zeros(files, dtype=np.int64)
+        #: Marks rows that are counted in `noticed` where they stay.
+        self.notice: Callable[[pa.RecordBatch], pa.Array] | None = None
+        self.noticed = np.zeros(files, dtype=np.int64)
 
     def resolve(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the rows that stay, without their origin.
@@ -68,6 +71,9 @@ class Resolver:
         origin = rows.column(rows.num_columns - len(ORIGIN)).to_numpy()
         self.kept += np.bincount(origin[keep], minlength=len(self.kept))
         self.dropped += np.bincount(origin[~keep], minlength=len(self.dropped))
+        if self.notice:
+            marked = keep & self.notice(rows).to_numpy(zero_copy_only=False)
+            self.noticed += np.bincount(origin[marked], minlength=len(self.noticed))
         if self._policy == "mean" and not keep.all():
             rows = _average(rows, same)
         chosen = rows if keep.all() else rows.filter(pa.array(keep))

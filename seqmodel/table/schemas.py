@@ -52,9 +52,15 @@ def check_columns(path: str | Path, schema: pa.Schema, source: SourceSpec) -> No
             raise _miss_column(path, schema.names, name)
     _check_type(path, schema, source.timestamp, _is_time, "a timestamp or date, not a text of one")
     for name in source.covariates:
-        _check_type(path, schema, name, _is_plain, "a number or a string")
-    if source.layout == "long":
-        _check_type(path, schema, source.target, _is_number_or_null, "a number")
+        if source.layout == "sequences" and name in source.past:
+            _check_type(path, schema, name, is_list, "a list of numbers or of strings")
+        else:
+            _check_type(path, schema, name, _is_plain, "a number or a string")
+    if source.layout != "wide":
+        if source.of_classes:
+            _check_type(path, schema, source.target, _is_plain, "a label: a number or a string")
+        else:
+            _check_type(path, schema, source.target, _is_number_or_null, "a number")
         for name in source.series_id:
             _check_type(path, schema, name, _is_plain, "a number or a string")
     else:
@@ -119,6 +125,8 @@ def unite_schemas(files: Iterable[tuple[str | Path, pa.Schema]], source: SourceS
     found: dict[str, pa.Field] = {}
     first: dict[str, str | Path] = {}
     roles = {*source.series_id, *source.covariates}
+    if source.of_classes:
+        roles.add(source.target)
     some: str | Path = source.uri
     last: pa.Schema | None = None
     for path, alone in files:
@@ -144,7 +152,8 @@ def unite_schemas(files: Iterable[tuple[str | Path, pa.Schema]], source: SourceS
 
 def _check_alike(path: str | Path, field: pa.Field, before: pa.Field, other: str = "") -> None:
     kind, known = value_type(field.type), value_type(before.type)
-    if {_sort_of(kind), _sort_of(known)} == {"text", "numbers"}:
+    sorts = {_sort_of(kind), _sort_of(known)}
+    if len(sorts) > 1 and "neither" not in sorts:
         raise SourceError(
             f"found column {field.name!r} of {path} to be {kind}, needed {_sort_of(known)}"
             f" as in the first file that has it{other}; convert the column in one of them"
@@ -215,7 +224,18 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(test.is_string(kind) or test.is_large_string(kind) or test.is_string_view(kind))
 
 
+def is_list(kind: pa.DataType) -> bool:
+    """Whether values of this type are lists of numbers or of strings."""
+    test = pa.types
+    if not (test.is_list(kind) or test.is_large_list(kind) or test.is_fixed_size_list(kind)):
+        return False
+    return _is_plain(value_type(kind.value_type))
+
+
 def _sort_of(kind: pa.DataType) -> str:
+    if is_list(kind):
+        real = pa.types.is_floating(value_type(kind.value_type))
+        return f"lists of {'real numbers' if real else _sort_of(value_type(kind.value_type))}"
     if is_text(kind):
         return "text"
     return "numbers" if is_number(kind) else "neither"

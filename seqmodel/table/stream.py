@@ -63,6 +63,9 @@ def _unify(batch: pa.RecordBatch) -> pa.RecordBatch:
     if not pa.types.is_dictionary(ids.type):
         ids = ids.cast(pa.string()).dictionary_encode()
     covariates = [name for name in batch.schema.names if name not in REQUIRED]
+    if pa.types.is_string(targets.type) or pa.types.is_large_string(targets.type):
+        # Of a class only whether there is one can be counted as a number.
+        targets = pc.if_else(targets.is_valid(), 0.0, None)
     columns = [ids, moments.cast(MOMENT), targets.cast(pa.float64())]
     return pa.record_batch(
         [*columns, *(batch[name] for name in covariates)], names=[*REQUIRED, *covariates]

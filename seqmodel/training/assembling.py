@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from seqmodel.calibrating import Span
-from seqmodel.forecasting import load_model
+from seqmodel.loading import load_model
 from seqmodel.predictors import Ensemble, Network, Statistical
 from seqmodel.specs import PipelineSpec, list_members
 from seqmodel.splitting import split_steps

@@ -132,7 +132,7 @@ class _Loop:
         keras.utils.set_random_seed(spec.train.seed)
         self.stored, self.spec, self.progress = stored, spec, progress
         self.plan, self.keeper, self.events = plan, keeper, events
-        self.head = choose_head(spec.output)
+        self.head = choose_head(spec.output, len(stored.fitted.classes))
         self.model = build_model(spec.model, stored.shapes(spec), spec.output)
         self.reader = stored.reader(spec, in_target_unit=self.head.unit == "target")
         self.feeder = Feeder(self.reader, stored.train, spec.train)
@@ -270,6 +270,9 @@ class _Loop:
     def _name(self, windows: Windows) -> str:
         """Return the first windows of a batch as `series at cutoff`."""
         rows, fitted = self.stored.rows, self.stored.fitted
+        if fitted.source.irregular:
+            codes = rows.series_codes[windows.series, 0] - 1
+            return ", ".join(repr(fitted.ids[code]) for code in codes[:NAMED]) + " and others"
         grid = Grid(fitted.source.freq)
         cutoffs = windows.starts + self.reader.cut.lookback - 1
         numbers = cutoffs - rows.begins[windows.series] + rows.first[windows.series]

@@ -7,10 +7,8 @@ from datetime import datetime
 from importlib.metadata import version as installed
 from typing import Any
 
-import numpy as np
-
 from seqmodel.calibrating import Calibrated, Span, calibrate
-from seqmodel.grid import Grid, to_datetime
+from seqmodel.grid import to_datetime
 from seqmodel.predictors import Network, Predictor
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import split_steps
@@ -95,7 +93,7 @@ def train_model(  # noqa: PLR0913 - all that a version comes from
         "holdout": best,
         "history": fitted.history,
         "begun": start.why,
-        "trained_until": _find_end(stored, spec, parent if start.parent else None).isoformat(),
+        "trained_until": _find_end(stored, parent if start.parent else None).isoformat(),
     }
     manifest = {
         **figures,
@@ -141,8 +139,7 @@ def list_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def _find_end(stored: StoredWindows, spec: PipelineSpec, parent: ModelRef | None) -> datetime:
+def _find_end(stored: StoredWindows, parent: ModelRef | None) -> datetime:
     """Return the newest target that the network, or what it went on from, has learned from."""
-    number = np.array([stored.newest_target(spec)])
-    end = to_datetime(int(Grid(spec.source.freq).moment(number)[0]))
+    end = to_datetime(stored.until)
     return end if parent is None else max(end, parent.seen_until)

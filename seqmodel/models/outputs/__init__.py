@@ -5,6 +5,9 @@ Importing this registers every layer and loss that a stored network may name.
 
 from __future__ import annotations
 
+from seqmodel.models.outputs.binary import BinaryHead
+from seqmodel.models.outputs.categorical import CategoricalHead
+from seqmodel.models.outputs.classes import ClassHead
 from seqmodel.models.outputs.gaussian import GaussianHead
 from seqmodel.models.outputs.head import Head
 from seqmodel.models.outputs.negative_binomial import NegativeBinomialHead
@@ -13,7 +16,15 @@ from seqmodel.models.outputs.quantiles import AscendingQuantiles, PinballLoss, Q
 from seqmodel.models.outputs.student_t import StudentTHead
 from seqmodel.specs import OutputSpec
 
-__all__ = ["HEADS", "AscendingQuantiles", "Head", "PinballLoss", "choose_head"]
+__all__ = [
+    "CLASS_HEADS",
+    "HEADS",
+    "AscendingQuantiles",
+    "ClassHead",
+    "Head",
+    "PinballLoss",
+    "choose_head",
+]
 
 HEADS: dict[str, type[Head]] = {
     "quantiles": QuantileHead,
@@ -23,7 +34,17 @@ HEADS: dict[str, type[Head]] = {
     "negative_binomial": NegativeBinomialHead,
 }
 
+#: Heads of targets that are classes.
+CLASS_HEADS: dict[str, type[ClassHead]] = {"binary": BinaryHead, "categorical": CategoricalHead}
 
-def choose_head(output: OutputSpec) -> Head:
-    """Return the head that `output.kind` names."""
+
+def choose_head(output: OutputSpec, classes: int = 0) -> Head:
+    """Return the head that `output.kind` names.
+
+    Args:
+        output: what the network says.
+        classes: K, of a target that is a class.
+    """
+    if output.kind in CLASS_HEADS:
+        return CLASS_HEADS[output.kind](output, classes)
     return HEADS[output.kind](output)

@@ -29,14 +29,17 @@ class Head(ABC):
         centre: which raw number moves the whole forecast up and down.
         unit: what the parameters, and the targets of the loss, are measured in: the network's
             scale or the target's own unit. With the latter alone `finish` reads the scale.
+        columns: how many numbers a step are said in the end: quantiles, or probabilities.
     """
 
     unit: ClassVar[Literal["scaled", "target"]] = "scaled"
     width: int
     centre: int = 0
+    columns: int
 
     def __init__(self, output: OutputSpec) -> None:
         self.levels = output.levels
+        self.columns = len(self.levels)
 
     @abstractmethod
     def finish(self, raw: Any, scale: Any = None) -> Any:
@@ -66,6 +69,10 @@ class Head(ABC):
             parameters: what the network says.
             levels: of the quantiles, ascending; by default those of the spec.
         """
+
+    def say(self, parameters: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what is published of N x H x P parameters, in their unit: the quantiles."""
+        return self.quantiles(parameters)
 
     def measure(
         self, actual: NDArray[Any], parameters: NDArray[Any], weights: NDArray[Any]

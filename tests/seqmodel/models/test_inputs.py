@@ -17,6 +17,7 @@ from seqmodel.models.protocol import InputShapes
 from seqmodel.specs import ModelSpec
 from tests.seqmodel.models.cases import FULL, feed, make_arrays, say
 
+SPEC = ModelSpec()
 ALWAYS = {"past", "series", "phase", "scale"}
 
 
@@ -46,10 +47,10 @@ def test_a_deep_residual_network_is_closed_at_once():
 
 
 def test_rows_are_read_the_same_before_and_after_the_cutoff():
-    inputs, tables = make_inputs(FULL), make_tables(FULL.past_cardinalities)
-    past = read_past(inputs, FULL, tables)
+    inputs, tables = make_inputs(FULL), make_tables(FULL.past_cardinalities, SPEC)
+    past = read_past(inputs, FULL, SPEC, tables)
     before = read_known_past(inputs, FULL, FULL.horizon, tables)
-    known = read_known(inputs, FULL, tables)
+    known = read_known(inputs, FULL, SPEC, tables)
     assert past.shape[1:] == (FULL.lookback, 7 + 2 + 2)  # codes of 4 and of 3 values
     assert before.shape == known.shape
     arrays = make_arrays()
@@ -62,8 +63,8 @@ def test_rows_are_read_the_same_before_and_after_the_cutoff():
 def test_rows_without_codes_are_passed_through():
     shapes = InputShapes(8, 3, 2)
     inputs = make_inputs(shapes)
-    assert read_past(inputs, shapes) is inputs["past"]
-    assert read_known(inputs, shapes) is None
+    assert read_past(inputs, shapes, SPEC) is inputs["past"]
+    assert read_known(inputs, shapes, SPEC) is None
 
 
 def test_the_series_is_described_by_all_that_is_constant():
