@@ -23,7 +23,7 @@ from seqmodel.specs import PipelineSpec
 Integers = NDArray[np.int64]
 
 #: Fewer events with a label make no training, holdout and backtest.
-LEAST_EVENTS = 5
+LEAST_EVENTS = 3
 #: Width of a drawn timeline (characters).
 DRAWN = 72
 

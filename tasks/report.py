@@ -43,9 +43,12 @@ def _show(night: Night) -> None:
         {"candidate": name, "which": night.labels.get(name, ""), **row}
         for name, row in night.scores.items()
     ]
-    ledger = [{"file": f.file, **f.ledger.model_dump()} for f in night.files[:LEDGER_FILES]]
+    ledger = [
+        {"file": f.file, **f.ledger.model_dump(exclude_defaults=True)}
+        for f in night.files[:LEDGER_FILES]
+    ]
     if night.ledger:
-        ledger.append({"file": "total", **night.ledger.model_dump()})
+        ledger.append({"file": "total", **night.ledger.model_dump(exclude_defaults=True)})
     try:
         create_markdown_artifact("\n".join(lines), key=f"{night.pipeline}-verdict")
         if scores:

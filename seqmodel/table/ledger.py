@@ -73,7 +73,11 @@ def sum_ledgers(files: Sequence[FileLedger]) -> Ledger:
 
 
 def write_ledger(store: Store, run: RunRef, files: Sequence[FileLedger]) -> None:
-    """Write `ledger.json` of a run: the total, and the same for each file."""
-    total = sum_ledgers(files).model_dump()
-    value = {**total, "files": {f.file: f.ledger.model_dump() for f in files}}
+    """Write `ledger.json` of a run: the total, and the same for each file.
+
+    What was truncated is named where anything was.
+    """
+    total = sum_ledgers(files).model_dump(exclude_defaults=True)
+    parts = {f.file: f.ledger.model_dump(exclude_defaults=True) for f in files}
+    value = {**total, "files": parts}
     store.write_json(f"{run.key}/ledger.json", value)
