@@ -8,7 +8,7 @@ import pytest
 
 from seqmodel.monitoring.drifting import measure_distribution
 from seqmodel.monitoring.watching import count_worse, sum_live, watch
-from seqmodel.store.bundles import model_key, read_model, write_bundle
+from seqmodel.store.bundles import DISTRIBUTION, model_key, read_model, write_bundle
 from seqmodel.store.champion import Champion, swap_champion
 from seqmodel.store.histories import write_history
 from seqmodel.store.store import Store
@@ -39,7 +39,7 @@ def store(tmp_path):
     for version, previous in (("v1", None), ("v2", "v1")):
         facts = {"version": version, "kind": "gru", "lookback": 24, "as_of": night(5).isoformat()}
         manifest = {**figures, **facts, "spec": SPEC.model_dump(mode="json")}
-        write_bundle(store, model_key("small", version), Network(), {}, manifest, seen)
+        write_bundle(store, model_key("small", version), Network(), {}, manifest, {DISTRIBUTION: seen})
         new = Champion(version=version, previous=previous, reason="r", promoted_at=night(5))
         swap_champion(store, "small", new, previous)
     return store
