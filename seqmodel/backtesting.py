@@ -113,6 +113,8 @@ def backtest_models(
 
 def _find_nominal(spec: PipelineSpec) -> float | None:
     """Return the share of targets that the widest interval should cover."""
+    if not spec.output.levels:
+        return None
     share = spec.output.levels[-1] - spec.output.levels[0]
     return share if share > 0 else None
 

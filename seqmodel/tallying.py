@@ -77,7 +77,10 @@ class Tally:
             columns[name] = add(np.where(broken, np.nan, np.where(seen, parts, 0.0)))
             of = np.abs(scored.actual) if name == "wql" else np.ones_like(parts)
             columns[f"{name}_of"] = add(np.where(seen, of, 0.0))
-        return cls((*keys, *((STEP,) if by_step else ())), pa.table(columns))
+        named = (*keys, *((STEP,) if by_step else ()))
+        # Cells are in the order of their keys, as those of a sum are.
+        table = pa.table(columns)
+        return cls(named, table.sort_by([(n, "ascending") for n in named]) if named else table)
 
     def __add__(self, other: Tally) -> Tally:
         if not self.table.num_rows or not other.table.num_rows:

@@ -28,7 +28,7 @@ NUMERIC: dict[str, tuple[Any, ...]] = {
     "grid.resample": (None,),
     "forecast.minimum": (None,),
     "forecast.maximum": (None,),
-    "forecast.whole": (False,),
+    "forecast.whole": ("none",),
     "quality.minimum": (None,),
     "quality.maximum": (None,),
 }

@@ -265,7 +265,10 @@ class OutputSpec(Spec):
         " each class weighs as much as any other in the training rows",
     )
     top_k: int = Field(
-        5, ge=2, le=1000, description="most probable classes that the score top_k looks among"
+        5,
+        ge=2,
+        le=1000,
+        description="most probable of the classes, among which the score top_k looks (classes)",
     )
 
     @field_validator("quantiles")

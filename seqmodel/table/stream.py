@@ -43,7 +43,7 @@ def stream_rows(folder: Path, source: SourceSpec) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(part, pre_buffer=False, read_dictionary=["series_id"]) as file:
             lacking = [name for name in source.covariates if not _is_complete(file, name)]
             for batch in file.iter_batches(BATCH, columns=[*REQUIRED, *lacking]):
-                yield _unify(batch)
+                yield _unify(batch, of_classes=source.of_classes)
 
 
 def _is_complete(file: pq.ParquetFile, name: str) -> bool:
@@ -58,12 +58,12 @@ def _is_complete(file: pq.ParquetFile, name: str) -> bool:
     return True
 
 
-def _unify(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _unify(batch: pa.RecordBatch, *, of_classes: bool) -> pa.RecordBatch:
     ids, moments, targets = (batch[name] for name in REQUIRED)
     if not pa.types.is_dictionary(ids.type):
         ids = ids.cast(pa.string()).dictionary_encode()
     covariates = [name for name in batch.schema.names if name not in REQUIRED]
-    if pa.types.is_string(targets.type) or pa.types.is_large_string(targets.type):
+    if of_classes:
         # Of a class only whether there is one can be counted as a number.
         targets = pc.if_else(targets.is_valid(), 0.0, None)
     columns = [ids, moments.cast(MOMENT), targets.cast(pa.float64())]
@@ -84,7 +84,7 @@ def stream_sorted(folder: Path, source: SourceSpec) -> Iterator[pa.RecordBatch]:
         query = f"SELECT s, t, y{there} FROM canonical ORDER BY s NULLS LAST, t NULLS LAST, y"  # noqa: S608 - our own aliases
         names = [*REQUIRED, *source.covariates]
         for batch in duck.sql(query).to_arrow_reader(BATCH):
-            yield _unify(pa.record_batch(batch.columns, names=names))
+            yield _unify(pa.record_batch(batch.columns, names=names), of_classes=source.of_classes)
 
 
 @contextmanager

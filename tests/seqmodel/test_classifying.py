@@ -110,7 +110,7 @@ def test_events_are_divided_by_time_in_all_series_at_once(events):
     assert all(len(part) for part in parts)
     assert parts[0].max() < parts[1].min() <= parts[1].max() < parts[2].min()
     assert len(parts[2]) == pytest.approx(0.2 * history.sum(), abs=1)
-    index = index_backtest(panel, split, spec)
+    index = index_backtest(panel, split.cutoffs, spec)
     targets = index.starts + spec.window.lookback
     assert panel.moments[targets].min() == parts[2].min()
     assert len(targets) == len(parts[2])
@@ -124,7 +124,7 @@ def test_a_baseline_says_probabilities_and_reads_nothing_after_the_border(events
     )
     panel = load_panel(store, ref, spec)
     split = split_panel(panel, spec)
-    index = index_backtest(panel, split, spec)
+    index = index_backtest(panel, split.cutoffs, spec)
     said, feature = predict_class_baseline(panel, index, chosen, split.holdout)
     np.testing.assert_allclose(said.values.sum(axis=-1), 1)
     assert bool(feature) is (baseline in {"markov", "single_feature"})
@@ -172,7 +172,7 @@ def test_garbage_after_a_cutoff_changes_no_bit_of_a_window_of_events(events):
     store, spec, ref, _, _ = events
     panel = load_panel(store, ref, spec)
     split = split_panel(panel, spec)
-    index = index_backtest(panel, split, spec)
+    index = index_backtest(panel, split.cutoffs, spec)
     first = index.take(np.unique(index.series, return_index=True)[1])
     found = []
     for garbage in (False, True):
@@ -395,7 +395,7 @@ def test_the_preprocessor_of_classes_survives_json(events):
         ({"features": {"lags": [24]}}, "found features.lags"),
         ({"features": {"age": True}}, "source.freq none, needed False: events have no grid"),
         ({"grid": {"fill": "forward"}}, "found grid.fill 'forward'"),
-        ({"forecast": {"whole": True}}, "found forecast.whole True"),
+        ({"forecast": {"whole": True}}, "found forecast.whole 'all'"),
         ({"backtest": {"baseline": "drift"}}, "found backtest.baseline drift"),
         ({"promotion": {"metric": "mase"}}, "found promotion.metric mase"),
         ({"promotion": {"metric": "roc_auc"}}, "found promotion.metric roc_auc"),

@@ -140,7 +140,7 @@ def test_a_value_out_of_bounds_is_refused(section, value):
 @pytest.mark.parametrize(
     ("sections", "sentence"),
     [
-        ({"source": {"uri": "x", "past": ["target"]}}, "'target' in two roles"),
+        ({"source": {"uri": "x", "past": ["target"]}}, "column 'target' as target and as input"),
         ({"source": {"uri": "x", "past": ["a"], "known": ["a"]}}, "'a' in two roles"),
         ({"source": {"uri": "x", "timezone": "Mars/Olympus"}}, "IANA"),
         ({"source": {"uri": "x", "timezone": "../etc/passwd"}}, "IANA"),

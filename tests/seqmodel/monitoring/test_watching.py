@@ -39,7 +39,9 @@ def store(tmp_path):
     for version, previous in (("v1", None), ("v2", "v1")):
         facts = {"version": version, "kind": "gru", "lookback": 24, "as_of": night(5).isoformat()}
         manifest = {**figures, **facts, "spec": SPEC.model_dump(mode="json")}
-        write_bundle(store, model_key("small", version), Network(), {}, manifest, {DISTRIBUTION: seen})
+        write_bundle(
+            store, model_key("small", version), Network(), {}, manifest, {DISTRIBUTION: seen}
+        )
         new = Champion(version=version, previous=previous, reason="r", promoted_at=night(5))
         swap_champion(store, "small", new, previous)
     return store

@@ -51,15 +51,16 @@ def stored(tmp_path_factory):
     return store, judged.table, networks, whole
 
 
+NETWORK = ("manifest.json", "model.keras", "preprocessor.json", "distribution.json")
+
+
 def test_one_manifest_has_the_checksums_of_all_members(stored):
     store, _, _, whole = stored
     files = set(read_manifest(store, whole.key)["files"])
     assert files == {
         "calibration.json", "ensemble.json",
-        "member-1/manifest.json", "member-1/model.keras", "member-1/preprocessor.json",
-        "member-2/manifest.json", "member-2/model.keras", "member-2/preprocessor.json",
-        "member-3/baseline.json",
-        "member-4/baseline.json",
+        *(f"member-{n}/{name}" for n in (1, 2) for name in NETWORK),
+        "member-3/baseline.json", "member-4/baseline.json",
     }  # fmt: skip
 
 
