@@ -170,10 +170,10 @@ def calibrate(predictor: Predictor, panel: Panel, spec: PipelineSpec, span: Span
 
     Returns:
         The predictor with its calibration; as it is where the spec wants none, or where it says
-        nothing but a median.
+        nothing but a median, or classes.
     """
     output = spec.output
-    if output.calibration == "none" or len(predictor.levels) == 1:
+    if output.calibration == "none" or len(predictor.levels) < 2:  # noqa: PLR2004 - both ends
         return predictor
     lookback, season = spec.window.lookback, spec.source.season
     units = Units.fit(output.calibration_unit, panel, span.first, lookback, season)

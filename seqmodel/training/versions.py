@@ -118,8 +118,8 @@ def train_model(  # noqa: PLR0913 - all that a version comes from
 def calibrate_network(
     store: Store, table: TableRef, network: Predictor, spec: PipelineSpec
 ) -> Predictor:
-    """Calibrate a network on the holdout of a table, where the spec wants it."""
-    if spec.output.calibration == "none" or len(network.levels) == 1:
+    """Calibrate a network on the holdout of a table, where the spec wants it and it has intervals."""
+    if spec.output.calibration == "none" or len(network.levels) < 2:  # noqa: PLR2004 - both ends
         return network
     panel = load_panel(store, table, spec)
     split = split_steps(int(panel.first.min()), panel.cutoff, spec)

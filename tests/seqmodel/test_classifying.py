@@ -57,7 +57,7 @@ def learn(store, spec, run, ref):
     """Train on a table as the flow does."""
     judged = ValidatedTableRef(table=ref, verdict=Verdict(table=ref.fingerprint, rules=()))
     windows = make_windows(store, judged, spec)
-    return train_model(store, windows, spec, run.as_of, {}, ignore_progress)
+    return train_model(store, windows, spec, run.as_of, {}, ignore_progress, table=ref)
 
 
 @pytest.fixture(scope="module")
