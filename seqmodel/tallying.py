@@ -8,6 +8,7 @@ last:  (Tally.zero(keys) + shard + shard + ...).measure()
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self, final
 
 import numpy as np
@@ -18,11 +19,42 @@ from seqmodel.metrics import METRICS, ROOTS, Scored
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-#: Metric -> the sums whose ratio it is; of those in `ROOTS` the root.
-RATIOS = {name: (name, f"{name}_of") for name in METRICS}
+#: A metric is the ratio of the sums of its name and of its name with this; of `ROOTS` the root.
+OF = "_of"
 #: What every cell has beside the sums: steps forecast, and steps whose target was observed.
 COUNTS = ("expected", "observed")
 STEP = "step"
+
+
+@final
+@dataclass(frozen=True)
+class Parts:
+    """What the metrics of N windows x H steps are made of.
+
+    Attributes:
+        observed: N x H marks of the targets that have come.
+        sums: metric -> N x H contributions, 0 where there is none; NaN leaves no score.
+        sizes: metric -> N x H what the sum of these is divided by, 0 where there is none.
+    """
+
+    observed: NDArray[np.bool_]
+    sums: dict[str, Floats]
+    sizes: dict[str, Floats]
+
+
+def part_scored(scored: Scored) -> Parts:
+    """Return what the metrics of numbers are made of."""
+    observed = np.isfinite(scored.actual)
+    # A forecast that is no number must not pass for one that was not asked for.
+    broken = observed & ~np.isfinite(scored.quantiles).all(axis=-1)
+    sums, sizes = {}, {}
+    for name, contribute in METRICS.items():
+        parts = contribute(scored)
+        seen = np.isfinite(parts)
+        sums[name] = np.where(broken, np.nan, np.where(seen, parts, 0.0))
+        of = np.abs(scored.actual) if name == "wql" else np.ones_like(parts)
+        sizes[name] = np.where(seen, of, 0.0)
+    return Parts(observed, sums, sizes)
 
 
 @final
@@ -43,15 +75,16 @@ class Tally:
         return cls(keys, pa.table({name: pa.nulls(0) for name in keys}))
 
     @classmethod
-    def of(cls, scored: Scored, keys: Mapping[str, Any], *, by_step: bool = False) -> Self:
+    def of(cls, scored: Scored | Parts, keys: Mapping[str, Any], *, by_step: bool = False) -> Self:
         """Sum up the forecasts of N windows.
 
         Args:
-            scored: N windows x H steps.
+            scored: N windows x H steps, of numbers, or in parts.
             keys: name of a key -> its N values, an array or a list.
             by_step: `step`, from 1 on, is a key too.
         """
-        count, horizon = scored.actual.shape
+        parts = part_scored(scored) if isinstance(scored, Scored) else scored
+        count, horizon = parts.observed.shape
         cells, labels = _number(keys, count)
         size = len(next(iter(labels.values()))) if labels else 1
         if by_step:
@@ -66,21 +99,21 @@ class Tally:
             return pa.array(np.bincount(cells, values.ravel(), size))
 
         columns = dict(labels)
-        observed = np.isfinite(scored.actual)
-        columns["expected"] = add(np.ones(scored.actual.shape))
-        columns["observed"] = add(observed.astype(np.float64))
-        # A forecast that is no number must not pass for one that was not asked for.
-        broken = observed & ~np.isfinite(scored.quantiles).all(axis=-1)
-        for name, contribute in METRICS.items():
-            parts = contribute(scored)
-            seen = np.isfinite(parts)
-            columns[name] = add(np.where(broken, np.nan, np.where(seen, parts, 0.0)))
-            of = np.abs(scored.actual) if name == "wql" else np.ones_like(parts)
-            columns[f"{name}_of"] = add(np.where(seen, of, 0.0))
+        columns["expected"] = add(np.ones(parts.observed.shape))
+        columns["observed"] = add(parts.observed.astype(np.float64))
+        for name, sums in parts.sums.items():
+            columns[name] = add(sums)
+            columns[f"{name}{OF}"] = add(parts.sizes[name])
         named = (*keys, *((STEP,) if by_step else ()))
         # Cells are in the order of their keys, as those of a sum are.
         table = pa.table(columns)
         return cls(named, table.sort_by([(n, "ascending") for n in named]) if named else table)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What can be made of the sums; without a cell, what numbers have."""
+        columns = self.table.column_names
+        return tuple(n for n in columns if f"{n}{OF}" in columns) or tuple(METRICS)
 
     def __add__(self, other: Tally) -> Tally:
         if not self.table.num_rows or not other.table.num_rows:
@@ -99,8 +132,8 @@ class Tally:
     def measure(self) -> pa.Table:
         """Return the keys, the counts and every metric; NaN where nothing was observed."""
         columns = {name: self.table[name] for name in (*self.keys, *COUNTS)}
-        for name, (above, below) in RATIOS.items():
-            sums, sizes = (self.table[c].to_numpy() for c in (above, below))
+        for name in self.metrics:
+            sums, sizes = (self.table[c].to_numpy() for c in (name, f"{name}{OF}"))
             nothing = np.full(len(sums), np.nan)
             figures = np.divide(sums, sizes, out=nothing, where=sizes > 0)
             columns[name] = pa.array(np.sqrt(figures) if name in ROOTS else figures)
@@ -109,9 +142,9 @@ class Tally:
     def total(self) -> dict[str, float]:
         """Return every metric over everything, NaN where nothing was observed."""
         if not self.table.num_rows:
-            return dict.fromkeys(METRICS, float("nan"))
+            return dict.fromkeys(self.metrics, float("nan"))
         (row,) = self.by().measure().to_pylist()
-        return {name: row[name] for name in METRICS}
+        return {name: row[name] for name in self.metrics}
 
 
 def _number(keys: Mapping[str, Any], count: int) -> tuple[Integers, dict[str, pa.Array]]:

@@ -52,14 +52,14 @@ class Moved:
 
 
 def measure_distribution(
-    panel: Panel, until: int | Integers, after: int | None = None
+    panel: Panel, until: int | Integers, after: int | Integers | None = None
 ) -> dict[str, dict[str, Any]]:
     """Describe target and covariates of some rows, JSON-able.
 
     Args:
         panel: rows of S series.
         until: number of the last row that counts, or S numbers.
-        after: number before the first one, by default all from the beginning.
+        after: number before the first one, or S numbers; by default all from the beginning.
 
     Returns:
         Column -> `{"values": [...], "rows": n}` of a number, `{"shares": {...}, "rows": n}` of a
@@ -67,7 +67,7 @@ def measure_distribution(
     """
     marks = panel.until(until)
     if after is not None:
-        marks &= panel.number_of_row > after
+        marks &= ~panel.until(after)
     chosen = np.flatnonzero(marks)
     chosen = chosen[:: -(-len(chosen) // MOST)] if len(chosen) else chosen
     found: dict[str, dict[str, Any]] = {}

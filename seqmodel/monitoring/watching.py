@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from seqmodel.grid import to_microseconds
 from seqmodel.metrics import METRICS
+from seqmodel.monitoring.comparing import CLASS_METRICS
 from seqmodel.monitoring.drifting import Moved, measure_distribution, measure_drift, tabulate_drift
 from seqmodel.monitoring.live import BASELINE, FORECAST, KEYS, score_published
 from seqmodel.panel import Panel
@@ -25,8 +29,11 @@ from seqmodel.store.watched import Action, WatchRef
 from seqmodel.tallying import Tally
 from seqmodel.windowing import load_panel
 
+Integers = NDArray[np.int64]
 #: Consequences, the strongest first.
 ORDER: tuple[Action, ...] = ("baseline", "roll_back", "retrain", "note", "none")
+#: Promises that are kept or broken live.
+KEPT = frozenset({*METRICS, *CLASS_METRICS})
 #: Seasons that are compared with training where the spec names no window.
 SEASONS = 4
 
@@ -82,7 +89,12 @@ def watch(
 
 
 def choose_metric(spec: PipelineSpec) -> str:
-    """Return the metric by which live errors are compared: the gate's, MASE without one."""
+    """Return the metric by which live errors are compared: the gate's, MASE without one.
+
+    Of classes it is the log loss, an error that adds up over nights whatever the gate compares.
+    """
+    if spec.output.of_classes:
+        return "log_loss"
     wanted = spec.promotion.metric
     return wanted if wanted in METRICS else "mase"
 
@@ -91,9 +103,21 @@ def _measure_moves(store: Store, panel: Panel, model: ModelRef, spec: PipelineSp
     then = read_distribution(store, model.key)
     if then is None:
         return []
-    window = spec.monitor.window or SEASONS * spec.source.season
-    now = measure_distribution(panel, panel.cutoff, panel.cutoff - window)
+    now = measure_distribution(panel, panel.cutoff, _find_border(panel, model, spec))
     return measure_drift(then, now, spec.monitor)
+
+
+def _find_border(panel: Panel, model: ModelRef, spec: PipelineSpec) -> int | Integers:
+    """Return the number, or S of them, after which rows are compared with training.
+
+    Of events it is those after what the version has learned from: the newest of a series may be of
+    long ago.
+    """
+    window = spec.monitor.window
+    if panel.moments is None:
+        return panel.cutoff - (window or SEASONS * spec.source.season)
+    learned = panel.number_at(to_microseconds(model.seen_until))
+    return learned if window is None else np.maximum(learned, panel.cutoff - window)
 
 
 def sum_live(store: Store, spec: PipelineSpec, version: str | None, as_of: datetime) -> Tally:
@@ -104,7 +128,8 @@ def sum_live(store: Store, spec: PipelineSpec, version: str | None, as_of: datet
         store, spec.name, "accuracy", newest=spec.monitor.nights, until=until
     ):
         mine = rows.filter(pc.equal(rows["model_version"], version or BASELINE))
-        if mine.num_rows:
+        # The baseline may have served a pipeline of another kind of target.
+        if mine.num_rows and choose_metric(spec) in mine.column_names:
             parts.append(mine)
     keys = (*KEYS, "step")
     return Tally(keys, pa.concat_tables(parts)) if parts else Tally.zero(*keys)
@@ -161,7 +186,7 @@ def find_promise(
     found: dict[str, float] = {}
     for _, rows, _ in read_history(store, spec.name, "scores", until=run):
         for row in rows.filter(pc.equal(rows["version"], version)).to_pylist():
-            found = {n: v for n, v in row.items() if n in METRICS and v is not None}
+            found = {n: v for n, v in row.items() if n in KEPT and v is not None}
     return found
 
 

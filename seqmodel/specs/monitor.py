@@ -60,7 +60,7 @@ class MonitorSpec(Spec):
         None,
         ge=1,
         description="newest rows of each series that are compared with training (steps); by default"
-        " four seasons",
+        " four seasons, of events all that came after training",
     )
     deadline: float = Field(
         600, gt=0, description="time after which the watching process is ended (seconds)"

@@ -118,7 +118,7 @@ def train_model(  # noqa: PLR0913 - all that a version comes from
 def calibrate_network(
     store: Store, table: TableRef, network: Predictor, spec: PipelineSpec
 ) -> Predictor:
-    """Calibrate a network on the holdout of a table, where the spec wants it and it has intervals."""
+    """Calibrate a network that has intervals on the holdout of a table, where the spec wants it."""
     if spec.output.calibration == "none" or len(network.levels) < 2:  # noqa: PLR2004 - both ends
         return network
     panel = load_panel(store, table, spec)
