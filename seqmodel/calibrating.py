@@ -10,7 +10,7 @@ hand: a backtest, a re-run and a live run come to the same levels, from the same
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -35,10 +35,22 @@ MOST_SERIES = 2048
 
 
 class Span(NamedTuple):
-    """The cutoffs of windows that nothing was trained on, as grid numbers."""
+    """The cutoffs of windows that nothing was trained on, as grid numbers.
+
+    Attributes:
+        first: of them.
+        last: of them.
+        ids: the series that this is true of; without any, of all.
+    """
 
     first: int
     last: int
+    ids: tuple[str, ...] = ()
+
+    def among(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Return those of some series that this is true of, in their order."""
+        own = set(self.ids)
+        return tuple(one for one in ids if one in own) if own else tuple(ids)
 
 
 @final
@@ -177,7 +189,7 @@ def calibrate(predictor: Predictor, panel: Panel, spec: PipelineSpec, span: Span
         return predictor
     lookback, season = spec.window.lookback, spec.source.season
     units = Units.fit(output.calibration_unit, panel, span.first, lookback, season)
-    measured = set(spread_out(units.ids, MOST_SERIES))
+    measured = set(spread_out(span.among(units.ids), MOST_SERIES))
     few = panel.take(np.flatnonzero([series_id in measured for series_id in panel.ids]))
     cutoffs = choose_cutoffs(span, spec.backtest.step, len(few.ids))
     windows, quantiles = predictor.predict(few, cutoffs, spec.window.least_rows)

@@ -62,6 +62,7 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int | Integers) -
         static_codes=_encode_codes(fitted, constants, len(panel.ids)),
         series_codes=(fitted.find(panel.ids) + 1).astype(np.int32)[:, None],
         scale=scalers["target"].spread.astype(np.float32)[:, None],
+        location=scalers["target"].location.astype(np.float32)[:, None],
     )
 
 
@@ -85,6 +86,7 @@ def _encode_classes(fitted: Preprocessor, panel: Panel, until: int | Integers) -
         static_codes=_encode_codes(fitted, constants, len(panel.ids)),
         series_codes=(fitted.find(panel.ids) + 1).astype(np.int32)[:, None],
         scale=np.ones((len(panel.ids), 1), dtype=np.float32),
+        location=np.zeros((len(panel.ids), 1), dtype=np.float32),
     )
 
 

@@ -234,6 +234,7 @@ class Preprocessor:
             target_columns=self.target_columns,
             in_target_unit=in_target_unit,
             weigh=spec.train.weigh,
+            transform=self.scaling.transform,
             class_weights=self.weights,
         )
 

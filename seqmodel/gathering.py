@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from seqmodel.normalising import Normaliser
 from seqmodel.rows import Cut, Rows
-from seqmodel.weighing import weigh_windows
+from seqmodel.weighing import Own, weigh_windows
 from seqmodel.windows import Windows
 
 Integers = NDArray[np.int64]
@@ -112,8 +112,7 @@ class WindowReader:
         if rows.gap.size:
             self._open_gaps(past, after, hole)
         if cut.weigh != "even":
-            seen = past[:, :, 1]
-            weights = weights * weigh_windows(cut.weigh, past[:, :, 0], seen, cut.season)[:, None]
+            weights = weights * self._weigh(windows, past)
         normaliser = None
         if cut.scale != "none":
             normaliser = Normaliser.measure(cut.scale, past[:, :, 0], cut.horizon, cut.season)
@@ -139,6 +138,14 @@ class WindowReader:
         constants: Inputs = {"static": rows.static, "static_codes": rows.static_codes}
         inputs |= {n: one[windows.series] for n, one in constants.items() if one.shape[1]}
         return Batch(inputs, targets, weights, normaliser)
+
+    def _weigh(self, windows: Windows, past: Floats32) -> Floats32:
+        """Return N x H, how much errors count by what the lookback says."""
+        rows, cut = self.rows, self.cut
+        own = Own(cut.transform, rows.location[windows.series], rows.scale[windows.series])
+        return weigh_windows(
+            cut.weigh, own, past[:, :, 0], past[:, :, 1], season=cut.season, horizon=cut.horizon
+        )
 
     def _weigh_classes(self, codes: Floats32) -> tuple[Floats32, Floats32]:
         """Return N x H classes and how much each counts, none where the class is not known."""

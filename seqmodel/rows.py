@@ -31,7 +31,8 @@ class Rows:
         static: S x A real static covariates, scaled.
         static_codes: S x B static categories; 0 for one that was never seen in training.
         series_codes: S x 1 numbers of the series in training, from 1; 0 for the others.
-        scale: S x 1 spreads of the target (target's unit).
+        scale: S x 1 spreads of the target (target's unit, bent).
+        location: S x 1 locations of the target (target's unit, bent).
     """
 
     values: Floats32
@@ -44,6 +45,7 @@ class Rows:
     static_codes: NDArray[np.int32]
     series_codes: NDArray[np.int32]
     scale: Floats32
+    location: Floats32
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name, as they are stored."""
@@ -70,6 +72,7 @@ class Cut:
         cycle: what the phase of a window counts in (steps).
         target_columns: columns of `values` in the target's scale, 0 among them.
         weigh: how much the errors of a window count.
+        transform: curve that the target is bent by.
         in_target_unit: targets as whole numbers in the target's own unit, for counts.
         class_weights: K weights in the loss of a target that is a class, none of a number.
     """
@@ -84,4 +87,5 @@ class Cut:
     target_columns: tuple[int, ...] = (0,)
     in_target_unit: bool = False
     weigh: Literal["even", "naive", "mixed"] = "even"
+    transform: str = "none"
     class_weights: tuple[float, ...] = ()

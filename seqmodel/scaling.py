@@ -58,6 +58,14 @@ def unbend(values: Floats, transform: str) -> Floats:
     return np.sign(held) * np.expm1(np.abs(held)) if transform == "log1p" else np.sinh(held)
 
 
+def steepen(values: Floats, transform: str) -> Floats:
+    """Return the slope of `unbend`: how much the target moves with its bent value, 1 or more."""
+    if transform == "none":
+        return np.ones_like(values)
+    held = np.clip(values, -STEEPEST, STEEPEST)
+    return np.exp(np.abs(held)) if transform == "log1p" else np.cosh(held)
+
+
 @final
 @dataclass(frozen=True)
 class Grouped:

@@ -34,8 +34,8 @@ class TrainSpec(Spec):
     weigh: Literal["even", "naive", "mixed"] = Field(
         "even",
         description="even: errors of all windows count alike, in the scale of their series; naive:"
-        " in errors that repeating the last season made within their own lookback, as in MASE;"
-        " mixed: half of each",
+        " in the target's own unit, by errors that repeating the last season made within their own"
+        " lookback, as in MASE; mixed: half of each",
     )
     schedule: Literal["constant", "cosine", "decay"] = Field(
         "cosine",

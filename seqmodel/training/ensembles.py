@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from seqmodel.calibrating import Span, calibrate, choose_cutoffs
 from seqmodel.ensembling import combine_forecasts, learn_weights
 from seqmodel.models.naive import Baseline
@@ -47,7 +49,7 @@ def fit_ensemble(
     networks, spans = [], []
     for member in list_members(spec):
         stored = cut(panel, member.spec)
-        spans.append(find_span(stored, member.spec))
+        spans.append(find_span(panel, stored, member.spec))
         if member.baseline is None:
             fitted = fit_model(stored, member.spec, progress, keeper=keep(member))
             note(member, fitted)
@@ -57,11 +59,12 @@ def fit_ensemble(
     return put_together(panel, spec, networks, spans)[0]
 
 
-def find_span(stored: StoredWindows, spec: PipelineSpec) -> Span:
-    """Return the first and the last cutoff of the holdout's windows."""
+def find_span(panel: Panel, stored: StoredWindows, spec: PipelineSpec) -> Span:
+    """Return the first and the last cutoff of the holdout's windows, and whose they are."""
     index, rows, lookback = stored.holdout, stored.rows, spec.window.lookback
     numbers = index.starts + lookback - 1 - rows.begins[index.series] + rows.first[index.series]
-    return Span(int(numbers.min()), int((numbers + (index.counts - 1) * index.stride).max()))
+    last = int((numbers + (index.counts - 1) * index.stride).max())
+    return Span(int(numbers.min()), last, tuple(panel.ids[s] for s in np.unique(index.series)))
 
 
 def put_together(
@@ -73,13 +76,16 @@ def put_together(
         panel: rows of S series up to the end of the holdout at least.
         spec: the pipeline of the ensemble.
         networks: its networks, in the order of `list_members`; its baselines are measured here.
-        spans: the holdout cutoffs of each member.
+        spans: the holdout cutoffs of each member, and whose they are.
 
     Returns:
         What forecasts, the ensemble in it, and its mean pinball loss on the holdout in errors of
         the seasonal naive.
     """
-    span = Span(max(s.first for s in spans), min(s.last for s in spans))
+    ids = tuple(panel.ids)
+    for one in spans:
+        ids = one.among(ids)
+    span = Span(max(s.first for s in spans), min(s.last for s in spans), ids)
     season, levels, least = spec.source.season, spec.output.levels, spec.window.least_rows
     trained = iter(networks)
     members = tuple(
@@ -88,12 +94,16 @@ def put_together(
         else next(trained)
         for listed in list_members(spec)
     )
-    cutoffs = choose_cutoffs(span, spec.backtest.step, len(panel.ids))
-    windows = index_cutoffs(panel.first, panel.offsets, spec.window.lookback, cutoffs, least)
-    actual = take_actuals(panel, windows, spec)
-    unit = measure_errors(panel, season, span.first)[windows.series]
+    unseen = set(span.among(panel.ids))
+    few = panel
+    if len(unseen) < len(panel.ids):
+        few = panel.take(np.flatnonzero([series_id in unseen for series_id in panel.ids]))
+    cutoffs = choose_cutoffs(span, spec.backtest.step, len(few.ids))
+    windows = index_cutoffs(few.first, few.offsets, spec.window.lookback, cutoffs, least)
+    actual = take_actuals(few, windows, spec)
+    unit = measure_errors(few, season, span.first)[windows.series]
     whole = Ensemble(spec, members)
-    forecasts = whole.predict_members(panel, cutoffs, least)
+    forecasts = whole.predict_members(few, cutoffs, least)
     known = [member.levels for member in members]
     if spec.model.combine == "weights":
         weights = learn_weights(forecasts, known, levels, actual, unit)

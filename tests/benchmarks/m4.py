@@ -182,12 +182,18 @@ def forecast_series(job: dict[str, Any], tell: Any) -> dict[str, Any]:
 def cut_panel(panel: Panel, spec: PipelineSpec) -> StoredWindows:
     """Encode a panel and list its windows.
 
-    All of them are trained on: what stops the training is its schedule. The newest window of each
-    series is called holdout as well, so that progress shows a figure of it.
+    The newest cycle of each series, or horizon where that is longer, is the holdout, which intervals
+    are calibrated on: its targets are in no training window. Series too short for both are trained
+    on whole.
     """
     window = spec.window
     fitted = Preprocessor.fit(panel, spec, panel.cutoff)
     rows = encode_panel(fitted, panel, until=panel.cutoff)
+    history = panel.cutoff - panel.first + 1
+    held = max(window.horizon, spec.model.cycle or 0)
+    parted = history >= window.least_history + window.horizon + held
+    until = np.where(parted, panel.cutoff - held, panel.cutoff)
+    borders = {"train": (int(panel.first.min()), until), "holdout": (until, panel.cutoff)}
     train, holdout = (
         index_windows(
             panel.first,
@@ -195,10 +201,10 @@ def cut_panel(panel: Panel, spec: PipelineSpec) -> StoredWindows:
             window.lookback,
             window.horizon,
             after=after,
-            until=panel.cutoff,
+            until=last,
             least=window.least_history,
         )
-        for after in (int(panel.first.min()), panel.cutoff - window.horizon)
+        for after, last in borders.values()
     )
     if not len(train):
         raise DataError(

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from seqmodel.errors import DataError, SpecError
-from tests.benchmarks import m4, m4_files
+from tests.benchmarks import m4, m4_files, recipes
 from tests.benchmarks.naive2 import is_seasonal, predict_naive2
 
 SEASON, HORIZON = 4, 6
@@ -140,6 +140,25 @@ def test_going_back_scores_inside_the_training_file(finished):
         whole = series[name][:-HORIZON]
         np.testing.assert_allclose(past, whole[: -2 * HORIZON])
         np.testing.assert_allclose(actual[row], whole[-2 * HORIZON : -HORIZON])
+
+
+def test_no_training_window_has_a_target_that_intervals_are_calibrated_on():
+    horizon = 6
+    series = make_series(count=3, shortest=12)  # 12, 19, 26 steps
+    panel = m4_files.make_panel(dict(sorted(series.items())), horizon)
+    recipe = recipes.choose_recipe(recipes.FOLDER / "m4.yaml", (), quick=True)
+    spec = recipes.fill_recipe(
+        recipe, name="m4", freq="h", season=4, cycle=None, lookback=12, horizon=horizon
+    )
+    stored = m4.cut_panel(panel, spec)
+    ends = panel.offsets[1:] - horizon  # beyond the newest observed row
+    for index, last in ((stored.train, horizon), (stored.holdout, 0)):
+        windows = index.all()
+        targets = windows.starts + spec.window.lookback + horizon
+        newest = [int((targets[windows.series == s]).max(initial=0)) for s in range(3)]
+        # Of the shortest nothing would be left to train on: it is trained on whole.
+        expected = [ends[0] * (last > 0), ends[1] - last, ends[2] - last]
+        assert newest == expected
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def make_feeder(values: np.ndarray, series: int, lookback: int) -> Feeder:
         static_codes=np.zeros((series, 0), dtype=np.int32),
         series_codes=np.arange(1, series + 1, dtype=np.int32)[:, None],
         scale=np.ones((series, 1), dtype=np.float32),
+        location=np.zeros((series, 1), dtype=np.float32),
     )
     longest = int(np.diff(offsets).max())
     index = index_windows(first, offsets, lookback, HORIZON, after=0, until=longest)

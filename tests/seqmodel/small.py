@@ -87,6 +87,7 @@ def make_rows(lengths=(40, 3, 60), *, features=6, codes=3, hole=0.0, filled=Fals
         static_codes=rng.integers(0, 3, (series, 1), dtype=np.int32),
         series_codes=np.arange(1, series + 1, dtype=np.int32)[:, None],
         scale=rng.uniform(1, 2, (series, 1)).astype(np.float32),
+        location=np.zeros((series, 1), dtype=np.float32),
     )
 
 

@@ -54,6 +54,16 @@ def test_intervals_that_are_too_narrow_are_met_afterwards(kind, unit):
     assert measure_coverage(predictor, panel, spec, cutoffs) == pytest.approx(0.8, abs=0.04)
 
 
+def test_series_that_were_trained_on_whole_calibrate_nothing():
+    spec, panel = make_spec_of("split"), make_panel(TABLE)
+    some = Span(*SPAN[:2], ids=tuple(panel.ids[:2]))
+    found = calibrate(narrow(spec, panel), panel, spec, some)
+    few = panel.take(np.array([0, 1]))
+    alone = calibrate(narrow(spec, panel), few, spec, SPAN)
+    np.testing.assert_array_equal(found.calibration.shifts, alone.calibration.shifts)
+    assert found.calibration.units.ids == tuple(panel.ids)  # and yet all are calibrated
+
+
 def test_the_median_stays_and_quantiles_ascend():
     predictor, panel, _ = make_calibrated()
     cutoffs = np.array([END])
