@@ -182,17 +182,15 @@ def forecast_series(job: dict[str, Any], tell: Any) -> dict[str, Any]:
 def cut_panel(panel: Panel, spec: PipelineSpec) -> StoredWindows:
     """Encode a panel and list its windows.
 
-    The newest cycle of each series, or horizon where that is longer, is the holdout, which intervals
-    are calibrated on: its targets are in no training window. Series too short for both are trained
-    on whole.
+    The newest window of each series is the holdout, which intervals are calibrated on: its targets
+    are in no training window. Series too short for both are trained on whole.
     """
     window = spec.window
     fitted = Preprocessor.fit(panel, spec, panel.cutoff)
     rows = encode_panel(fitted, panel, until=panel.cutoff)
     history = panel.cutoff - panel.first + 1
-    held = max(window.horizon, spec.model.cycle or 0)
-    parted = history >= window.least_history + window.horizon + held
-    until = np.where(parted, panel.cutoff - held, panel.cutoff)
+    parted = history >= window.least_history + 2 * window.horizon
+    until = np.where(parted, panel.cutoff - window.horizon, panel.cutoff)
     borders = {"train": (int(panel.first.min()), until), "holdout": (until, panel.cutoff)}
     train, holdout = (
         index_windows(
