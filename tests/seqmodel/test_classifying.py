@@ -15,7 +15,7 @@ from seqmodel.errors import DataError, SourceError
 from seqmodel.features import Preprocessor
 from seqmodel.forecasting import forecast_table
 from seqmodel.gathering import WindowReader
-from seqmodel.grid import to_datetime
+from seqmodel.grid import to_datetime, to_microseconds
 from seqmodel.metrics import METRICS
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import split_panel
@@ -32,6 +32,7 @@ from seqmodel.windows import index_cutoffs
 from tests.seqmodel.classes import (
     HOUR,
     MOMENT,
+    START,
     make_event_spec,
     make_events,
     make_sequence_spec,
@@ -53,11 +54,11 @@ def ingest(root, table, make_spec, as_of=LATE, **sections):
     return store, spec, run, ref
 
 
-def learn(store, spec, run, ref):
+def learn(store, spec, run, ref, parent=None):
     """Train on a table as the flow does."""
     judged = ValidatedTableRef(table=ref, verdict=Verdict(table=ref.fingerprint, rules=()))
     windows = make_windows(store, judged, spec)
-    return train_model(store, windows, spec, run.as_of, {}, ignore_progress, table=ref)
+    return train_model(store, windows, spec, run.as_of, {}, ignore_progress, parent, table=ref)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,47 @@ def test_a_model_of_events_learns_what_the_last_class_does_not_tell(events):
     mine, base = scores.scores["challenger"], scores.scores["baseline"]
     assert mine["accuracy"] > base["accuracy"] + 0.1
     assert mine["log_loss"] < base["log_loss"]
+
+
+@pytest.fixture(scope="module")
+def two_nights(tmp_path_factory):
+    """Bundles of two nights a day apart, the second goes on from the first."""
+    root = tmp_path_factory.mktemp("nights")
+    found = []
+    for day in (4, 5):
+        as_of = START + timedelta(days=day)
+        train = {"warm_start": True, "warm_epochs": 1}
+        store, spec, run, ref = ingest(root, make_events(), make_event_spec, as_of, train=train)
+        parent = found[-1][2] if found else None
+        found.append((run, ref, learn(store, spec, run, ref, parent)))
+    return store, spec, *found
+
+
+def test_the_next_night_goes_on_from_the_champion_and_is_compared_with_it(two_nights):
+    store, spec, (_, _, before), (run, ref, after) = two_nights
+    assert after.begun == f"from version {before.version}, night 1 since one from scratch"
+    assert before.seen_until < after.seen_until
+    scores = backtest_models(store, run, ref, {"challenger": after, "champion": before}, spec)
+    assert set(scores.scores) == {"challenger", "champion", "baseline"}
+    assert len(scores.cutoffs) == scores.asked == 2
+    assert scores.notes == ()
+    assert scores.paired["champion"].windows == scores.windows
+
+
+def test_moments_that_the_champion_has_learned_from_are_not_scored(two_nights):
+    """In a backfill the champion is of a later night than the challenger."""
+    store, spec, (run, ref, early), (_, _, late) = two_nights
+    panel = load_panel(store, ref, spec)
+    known = [to_microseconds(one.seen_until) for one in (early, late)]
+    many = spec.model_copy(update={"backtest": spec.backtest.model_copy(update={"cutoffs": 8})})
+    cutoffs = split_panel(panel, many).cutoffs
+    fresh = cutoffs[cutoffs >= known[1]]
+    assert 0 < len(fresh) < len(cutoffs)
+    scores = backtest_models(store, run, ref, {"challenger": early, "champion": late}, many)
+    assert [to_microseconds(c) for c in scores.cutoffs] == fresh.tolist()
+    targets = panel.moments[panel.seen & (panel.moments > fresh[0])]
+    assert scores.windows == len(targets)
+    assert f"has {len(fresh)} of 8 cutoffs" in scores.notes[0]
 
 
 def test_the_file_has_what_the_report_draws(events):

@@ -14,7 +14,7 @@ from seqmodel.models.padding import TurnRows, mark_present
 from seqmodel.models.protocol import InputShapes
 from seqmodel.models.registry import build_model
 from seqmodel.specs import ModelSpec, OutputSpec
-from tests.seqmodel.models.cases import FULL, KINDS, feed, make_arrays, say
+from tests.seqmodel.models.cases import FULL, KINDS, change, feed, make_arrays, say
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_output = pytest.mark.parametrize("output", CLASS_HEADS)
@@ -85,9 +85,56 @@ def test_a_class_model_saved_and_loaded_safely_says_exactly_the_same(kind, outpu
     assert say(model, arrays).tobytes() == say(loaded, arrays).tobytes()
 
 
+VARIANTS = {
+    "lookback and horizon of 1": (1, 1),
+    "a horizon beyond the lookback": (4, 9),
+}
+
+
+@every_kind
+@every_output
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_class_model_works_with(kind, output, variant):
+    lookback, horizon = VARIANTS[variant]
+    shapes = InputShapes(lookback, horizon, 2, past_cardinalities=(3,), classes=CLASSES[output])
+    head = choose_head(OutputSpec(kind=output), CLASSES[output])
+    found = head.say(say(build(kind, output, shapes), make_arrays(shapes)))
+    assert found.shape == (3, horizon, CLASSES[output])
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
+
+
+@every_kind
+@every_output
+def test_a_seed_gives_a_class_model_and_another_seed_another(kind, output):
+    arrays = make_sequences(output)
+    found = [say(build(kind, output, seed=seed), arrays).tobytes() for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+
+
+@every_kind
+@every_output
+def test_a_batch_of_sequences_says_what_each_says_alone_whatever_came_before(kind, output):
+    model, arrays = share(kind, output), make_sequences(output)
+    together = say(model, arrays)
+    for n in reversed(range(len(LENGTHS))):
+        alone = say(model, {name: array[n : n + 1] for name, array in arrays.items()})
+        np.testing.assert_allclose(alone[0], together[n], rtol=1e-5, atol=1e-6)
+    assert say(model, arrays).tobytes() == together.tobytes()
+
+
+@every_kind
+@every_output
+def test_every_input_that_a_class_model_declares_reaches_its_probabilities(kind, output):
+    model, arrays = share(kind, output), make_sequences(output)
+    before = say(model, arrays)
+    for name in feed(model, arrays):
+        after = say(model, {**arrays, name: change(arrays[name], name)})
+        assert not np.array_equal(before, after), name
+
+
 DEEP = [
-    *[(p.values[0], {}) for p in KINDS],
-    *[(p.values[0], {"layers": 2}) for p in KINDS],
+    *[(kind, {}) for kind in KINDS],
+    *[(kind, {"layers": 2}) for kind in KINDS],
     *[
         (kind, {"layers": 2, "bidirectional": True, "layer_normalization": True, "residual": True})
         for kind in ("gru", "lstm", "rnn")
@@ -141,11 +188,12 @@ def test_rows_are_turned_behind_their_padding_and_back():
 
 
 @every_kind
-def test_half_precision_inside_leaves_probabilities_in_float32(kind):
+@every_output
+def test_half_precision_inside_leaves_probabilities_in_float32(kind, output):
     kept = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        found = say(build(kind, "categorical"), make_sequences("categorical"))
+        found = say(build(kind, output), make_sequences(output))
     finally:
         keras.config.set_dtype_policy(kept)
     assert found.dtype == np.float32
