@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
 from seqmodel.gathering import WindowReader
-from seqmodel.panel import Panel, build_panel
+from seqmodel.panel import Panel
+from seqmodel.panelling import build_panel
 from seqmodel.scoring.class_metrics import Told, score_classes
 from seqmodel.specs import PipelineSpec
 from seqmodel.windowing import StoredWindows, cut_windows

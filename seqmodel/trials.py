@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from seqmodel.store.refs import Ref
+from seqmodel.store.ref import Ref
 
 
 class TrialRef(Ref):

@@ -17,7 +17,8 @@ from seqmodel.gathering import WindowReader
 from seqmodel.grid import Grid, to_microseconds
 from seqmodel.models.protocol import InputShapes
 from seqmodel.monitoring.drifting import measure_distribution
-from seqmodel.panel import Panel, build_panel
+from seqmodel.panel import Panel
+from seqmodel.panelling import build_panel
 from seqmodel.rows import Rows
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import split_panel

@@ -12,8 +12,9 @@ from seqmodel.store.refs import ModelRef, ValidatedTableRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
 from tasks.child import run_in_child
+from tasks.train import KNOBS as TRAINED
 
-KNOBS = ("source", "grid", "window", "model", "output", "train", "backtest", "forecast")
+KNOBS = ("source", "grid", *TRAINED)
 
 
 @task(name="assemble", **cached(*KNOBS))

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from seqmodel.reporting.night import StepRecord
 from seqmodel.store.fingerprints import digest_code, digest_value
-from seqmodel.store.refs import Ref
+from seqmodel.store.ref import Ref
 from seqmodel.store.store import Store
 from tasks.retrying import RETRIES, retry_if_it_may_pass
 

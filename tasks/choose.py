@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from seqmodel.choosing import choose_winner
 from seqmodel.reporting.composing import gather_trials
-from seqmodel.reporting.summary import format_trial
+from seqmodel.reporting.wording import format_trial
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ValidatedTableRef
 from seqmodel.store.store import Store

@@ -18,7 +18,12 @@ from tasks.progress import follow_training
 DRIFTS = ("drift", "level_shift")
 
 
-@task(name="train", **cached("window", "model", "output", "train", "forecast", "backtest"))
+#: Where the holdout lies, and what its intervals are measured by.
+SPLIT = ("backtest.cutoffs", "backtest.step", "backtest.gap", "backtest.share")
+KNOBS = ("window", "model", "output", "train", "forecast.whole", *SPLIT)
+
+
+@task(name="train", **cached(*KNOBS))
 def train(
     as_of: datetime,
     judged: ValidatedTableRef,

@@ -14,7 +14,7 @@ from seqmodel.reporting.plots import (
     place_legend,
     styled,
 )
-from seqmodel.reporting.summary import order_candidates
+from seqmodel.reporting.wording import order_candidates
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 #: Classes from which on a cell is too small for its figure.

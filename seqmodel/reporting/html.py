@@ -9,7 +9,7 @@ from typing import Any, Final
 from seqmodel.reporting.class_plots import draw_confusion, draw_reliability, draw_roc
 from seqmodel.reporting.night import Fan, Night
 from seqmodel.reporting.plots import draw_error_by_step, draw_fan, draw_training
-from seqmodel.reporting.summary import (
+from seqmodel.reporting.wording import (
     ABSENT,
     TONES,
     format_best,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from seqmodel.store.refs import FileLedger, Ledger
+from seqmodel.store.ledgers import FileLedger, Ledger
 from seqmodel.table.quality import Verdict
 
 

@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any, Final
 
 from seqmodel.reporting.night import Fan
-from seqmodel.reporting.summary import format_figure, format_moment, order_candidates
+from seqmodel.reporting.wording import format_figure, format_moment, order_candidates
 
 COLOURS: Final = {
     "ink": "#1f2328",

@@ -10,23 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from seqmodel.store.comparisons import Paired
+from seqmodel.store.ledgers import FileLedger, Ledger
+from seqmodel.store.ref import Ref
 from seqmodel.table.quality import Verdict
-
-
-class Ref(BaseModel):
-    """Base of all refs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def needs(self) -> tuple[str, ...]:
-        """Return the keys below the data root of everything that must exist.
-
-        Not called `keys`: whatever has `keys` is a mapping to `dict()`, and Prefect calls that.
-        """
-        return ()
 
 
 class FileStamp(Ref):
@@ -64,42 +53,6 @@ class RunRef(Ref):
     def key(self) -> str:
         """Folder of the run's reports."""
         return f"{self.pipeline}/reports/{self.run}"
-
-
-class Ledger(Ref):
-    """Rows in, and what became of them. It must add up.
-
-    Attributes:
-        read: rows read from the source.
-        kept: rows in the canonical table.
-        quarantined: rows set aside with a reason.
-        duplicates: rows dropped because another row has the same series and timestamp.
-        after_as_of: rows that end after `as_of`.
-        truncated: of the rows kept, sequences longer than the lookback, whose newest elements
-            alone are read; they are no part of the sum.
-    """
-
-    read: int
-    kept: int
-    quarantined: int
-    duplicates: int
-    after_as_of: int
-    truncated: int = 0
-
-    @property
-    def balances(self) -> bool:
-        """Whether every row read is accounted for exactly once."""
-        return self.read == self.kept + self.quarantined + self.duplicates + self.after_as_of
-
-    def __add__(self, other: Ledger) -> Ledger:
-        return Ledger(**{n: getattr(self, n) + getattr(other, n) for n in Ledger.model_fields})
-
-
-class FileLedger(Ref):
-    """The ledger of one source file."""
-
-    file: str
-    ledger: Ledger
 
 
 class TableRef(Ref):
@@ -257,7 +210,7 @@ class BacktestRef(Ref):
     scores: dict[str, dict[str, float]]
     metric: str = "mase"
     asked: int = 0
-    paired: dict[str, Paired] = {}
+    paired: dict[str, Paired] = Field(default_factory=dict)
     nominal: float | None = None
     notes: tuple[str, ...] = ()
     obstacle: str = ""

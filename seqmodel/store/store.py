@@ -14,7 +14,7 @@ from typing import Any, final
 from filelock import FileLock, Timeout
 
 from seqmodel.errors import StoreError
-from seqmodel.store.refs import Ref
+from seqmodel.store.ref import Ref
 
 #: The environment's word for the data root: what differs per machine.
 ROOT_VARIABLE = "SEQMODEL_DATA"

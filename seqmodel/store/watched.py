@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from seqmodel.store.refs import Ref
+from seqmodel.store.ref import Ref
 
 Action = Literal["baseline", "roll_back", "retrain", "note", "none"]
 

@@ -25,7 +25,8 @@ from seqmodel.grid import Grid, to_datetime, to_microseconds
 from seqmodel.resampling import Resampler
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.cleaned import SOUND
-from seqmodel.store.refs import Ledger, RunRef, SourceRef, TableRef
+from seqmodel.store.ledgers import Ledger
+from seqmodel.store.refs import RunRef, SourceRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.store.tables import (
     fingerprint_table,

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.errors import StoreError
-from seqmodel.store.refs import FileLedger, Ledger, RunRef
+from seqmodel.store.ledgers import FileLedger, Ledger
+from seqmodel.store.refs import RunRef
 from seqmodel.store.store import Store
 
 Counts = NDArray[np.int64]

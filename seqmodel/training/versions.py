@@ -31,7 +31,11 @@ from seqmodel.training.warm_starting import choose_start
 from seqmodel.windowing import StoredWindows, load_panel, load_windows
 
 #: Sections of the spec that make a network what it is, beside its windows.
-KNOBS = {"window", "model", "output", "train"}
+KNOBS: dict[str, Any] = {
+    **dict.fromkeys(("window", "model", "output", "train"), True),
+    "forecast": {"whole"},
+    "backtest": {"cutoffs", "step", "gap", "share"},
+}
 
 
 def train_model(  # noqa: PLR0913 - all that a version comes from

@@ -394,7 +394,7 @@ def an_undeclared_column_twice(folder: Path) -> dict[str, Any]:
     return put(folder, dirty().append_column("remark", dirty()["price"]))
 
 
-@kind("wrong spec", says="two roles")
+@kind("wrong spec", says="as target and as input")
 def the_target_as_covariate(folder: Path) -> dict[str, Any]:
     return {**put(folder, good()), "past": ("target",)}
 

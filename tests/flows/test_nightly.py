@@ -144,7 +144,7 @@ def test_the_next_night_compares_with_the_champion(first, monkeypatch):
     monkeypatch.setenv("SEQMODEL_DATA", str(root))
     as_of = datetime(2024, 2, 9, tzinfo=UTC)
     night = run(nightly, make_spec(source), root, as_of)
-    assert set(night.scores) == {"challenger", "champion", "baseline"}
+    assert set(night.scores) == {"challenger", "champion", "baseline", "naive", "drift"}
     assert before.labels["challenger"].split()[-1] in night.labels["champion"]
     again = run(nightly, make_spec(source), root, as_of)
     assert set(outcomes(again).values()) == {"from cache"}

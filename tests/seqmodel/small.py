@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from seqmodel.grid import Grid, to_datetime, to_microseconds
-from seqmodel.panel import build_panel
+from seqmodel.panelling import build_panel
 from seqmodel.rows import Rows
 from seqmodel.specs import PipelineSpec, SourceSpec
-from seqmodel.store.refs import Ledger, TableRef, ValidatedTableRef
+from seqmodel.store.ledgers import Ledger
+from seqmodel.store.refs import TableRef, ValidatedTableRef
 from seqmodel.store.tables import FUTURE, fingerprint_table, table_key, write_table
 from seqmodel.table.quality import Verdict
 

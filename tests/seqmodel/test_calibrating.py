@@ -8,7 +8,7 @@ import pytest
 from seqmodel.calibrating import Calibrated, Span, calibrate, choose_cutoffs, spread_out
 from seqmodel.calibration import Calibration, Units
 from seqmodel.models.naive import Baseline
-from seqmodel.panel import build_panel
+from seqmodel.panelling import build_panel
 from seqmodel.predictors import Statistical
 from seqmodel.scoring.real import take_actuals
 from tests.seqmodel.small import SOURCE, count_steps, make_panel, make_spec, make_table

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqmodel.panel import build_panel
+from seqmodel.panelling import build_panel
 from seqmodel.specs import SourceSpec
 
 HOUR = 3_600_000_000

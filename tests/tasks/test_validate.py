@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 import pytest
 
 from seqmodel.errors import QualityError
-from seqmodel.store.refs import Ledger, RunRef, TableRef
+from seqmodel.store.ledgers import Ledger
+from seqmodel.store.refs import RunRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.store.tables import fingerprint_table, table_key, write_table
 from tasks import validate as module

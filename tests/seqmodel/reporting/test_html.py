@@ -10,7 +10,7 @@ import pytest
 
 from seqmodel.reporting.html import render_html
 from seqmodel.reporting.night import Fan, FileLedger, Night, StepRecord
-from seqmodel.store.refs import Ledger
+from seqmodel.store.ledgers import Ledger
 from seqmodel.table.quality import ExampleRow, RuleResult, Verdict
 
 AS_OF = datetime(2013, 12, 5, tzinfo=UTC)

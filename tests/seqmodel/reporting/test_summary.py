@@ -8,16 +8,15 @@ import pytest
 from rich.console import Console
 
 from seqmodel.reporting.night import Night, StepRecord
-from seqmodel.reporting.summary import (
+from seqmodel.reporting.summary import print_summary, render_summary
+from seqmodel.reporting.wording import (
     format_figure,
     format_ledger,
     format_moment,
     format_seconds,
     measure_skill,
-    print_summary,
-    render_summary,
 )
-from seqmodel.store.refs import Ledger
+from seqmodel.store.ledgers import Ledger
 from seqmodel.table.quality import RuleResult, Verdict
 
 CUTOFF = datetime(2013, 12, 1, 23, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import pytest
 
 from seqmodel.errors import StoreError
-from seqmodel.store.refs import Ref
+from seqmodel.store.ref import Ref
 from seqmodel.store.store import Store, replace_file
 
 

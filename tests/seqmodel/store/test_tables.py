@@ -6,7 +6,8 @@ import pytest
 
 from seqmodel.errors import StoreError
 from seqmodel.store import tables
-from seqmodel.store.refs import Ledger, TableRef
+from seqmodel.store.ledgers import Ledger
+from seqmodel.store.refs import TableRef
 from seqmodel.store.store import Store
 
 SCHEMA = pa.schema(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from seqmodel.errors import StoreError
-from seqmodel.store.refs import Ledger, RunRef
+from seqmodel.store.ledgers import Ledger
+from seqmodel.store.refs import RunRef
 from seqmodel.store.store import Store
 from seqmodel.table.ledger import Tally, sum_ledgers, write_ledger
 

@@ -16,7 +16,8 @@ from seqmodel.features import Preprocessor
 from seqmodel.forecasting import arrange_rows
 from seqmodel.grid import Grid, to_datetime, to_microseconds
 from seqmodel.models.naive import predict_naive
-from seqmodel.panel import build_panel, read_labels
+from seqmodel.panel import read_labels
+from seqmodel.panelling import build_panel
 from seqmodel.specs import PipelineSpec, SourceSpec
 from seqmodel.store.refs import ValidatedTableRef
 from seqmodel.store.runs import name_run
