@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, WithJsonSchema, field_validator, model_validator
 
 from seqmodel.specs.base import Columns, Spec, check_order
 from seqmodel.specs.classes import ClassBaseline, check_classes, declare_target
@@ -71,7 +71,11 @@ class ForecastSpec(Spec):
     deadline: float = Field(
         3600, gt=0, description="time after which the forecast's process is ended (seconds)"
     )
-    whole: Literal["none", "median", "all"] = Field(
+    whole: Annotated[
+        Literal["none", "median", "all"],
+        # The server checks deployments by the schema alone, before anything is read.
+        WithJsonSchema({"enum": ["none", "median", "all", False, True]}),
+    ] = Field(
         "none",
         description="publish whole numbers, as the target is a count: none, the median alone, or"
         " all quantiles (also false and true), whose intervals cover more than they say",

@@ -5,6 +5,8 @@ import importlib
 import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
 
 from tests.conftest import ROOT
 
@@ -27,6 +29,14 @@ def test_its_flow_takes_its_parameters(name):
     taken = flow.validate_parameters(DEPLOYMENTS[name]["parameters"])
     assert taken["spec"].name
     assert taken["as_of"] is None or taken["as_of"].tzinfo is not None
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_its_parameters_pass_the_schema_by_which_the_server_judges_them(name):
+    path, _, attribute = DEPLOYMENTS[name]["entrypoint"].partition(":")
+    flow = getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), attribute)
+    schema = parameter_schema(flow.fn).model_dump_for_openapi()
+    assert not validate(DEPLOYMENTS[name]["parameters"], schema, ignore_required=True)
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
