@@ -25,6 +25,8 @@ from seqmodel.windowing import StoredWindows, cut_windows
 from seqmodel.windows import Windows, index_cutoffs
 
 Floats = NDArray[np.float64]
+#: Sequences of a training step at most, and steps of an epoch at least, where nobody chose.
+MOST_IN_BATCH, LEAST_STEPS = 64, 8
 #: Plain types that the elements of all sequences have, one of them.
 KINDS = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "str": pa.string()}
 
@@ -43,7 +45,8 @@ class SequenceClassifier:
         lookback: longest sequence that is read whole (elements).
         epochs: passes at most (epochs).
         learning_rate: peak step size of Adam.
-        batch_size: sequences that a training step looks at (sequences).
+        batch_size: sequences that a training step looks at (sequences); by default 64, fewer where
+            an epoch would have less than eight steps.
         class_weight: none, or balanced for rare classes.
         minimum_count: training sequences' elements that an id must have to be told from others.
         seed: of weights, dropout, shuffle and holdout.
@@ -57,7 +60,7 @@ class SequenceClassifier:
         lookback: int = 100,
         epochs: int = 10,
         learning_rate: float = 2e-3,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         class_weight: str = "none",
         minimum_count: int = 1,
         seed: int = 0,
@@ -74,10 +77,11 @@ class SequenceClassifier:
             "train": {
                 "epochs": epochs,
                 "learning_rate": learning_rate,
-                "batch_size": batch_size,
+                "batch_size": batch_size or MOST_IN_BATCH,
                 "seed": seed,
             },
         }
+        self._batch_size = batch_size
         # A wrong knob is refused here, not after the data were read.
         self._spec = PipelineSpec.model_validate(self._knobs)
         self._labels: dict[str, Any] = {}
@@ -114,7 +118,11 @@ class SequenceClassifier:
             {
                 **self._knobs,
                 "output": {**self._knobs["output"], "kind": kind},
-                "train": {**self._knobs["train"], "holdout": held / len(order)},
+                "train": {
+                    **self._knobs["train"],
+                    "holdout": held / len(order),
+                    "batch_size": self._batch_size or _choose_batch(len(order) - held),
+                },
             }
         )
         late = np.arange(len(order)) >= len(order) - held
@@ -218,12 +226,25 @@ def _read_labels(sequences: Sequence[Any], labels: Sequence[Hashable]) -> list[s
             f"found {len(sequences)} sequences and {len(labels)} labels, needed one label each;"
             " bring as many"
         )
+    if not len(labels):
+        raise DataError("found no sequence, needed one at least; bring some")
     if any(label is None for label in labels):
         raise DataError(
             f"found sequence {list(labels).index(None)} without a label, needed one each; leave it"
             " out"
         )
+    names: dict[str, Hashable] = {}
+    for label in labels:
+        if (other := names.setdefault(str(label), label)) != label:
+            raise DataError(
+                f"found the labels {other!r} and {label!r}, which read alike, needed one type of"
+                " label; convert them"
+            )
     return [str(label) for label in labels]
+
+
+def _choose_batch(count: int) -> int:
+    return max(1, min(MOST_IN_BATCH, count // LEAST_STEPS))
 
 
 def _hold_out(names: list[str], share: float, seed: int) -> tuple[list[int], int]:
