@@ -23,6 +23,10 @@ from seqmodel.store.refs import ModelRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.windows import Windows, index_cutoffs
 
+#: Classes whose probabilities are all shown beside a forecast.
+FEW = 8
+PROBABILITY = "p_"
+
 
 def predict_classes(
     store: Store,
@@ -147,6 +151,15 @@ def arrange_classes(
         "label": names.take(pa.array(likely)),
     }
     for i, name in enumerate(said.names):
-        columns[f"p_{name}"] = pa.array(said.values[:, :, i].ravel())
+        columns[f"{PROBABILITY}{name}"] = pa.array(said.values[:, :, i].ravel())
     columns["model_version"] = pa.array([version] * (count * horizon), pa.string())
     return pa.table(columns)
+
+
+def drop_unsaid(rows: pa.Table) -> pa.Table:
+    """Return first rows for a person to look at: of many classes only those that are said there."""
+    names = [name for name in rows.column_names if name.startswith(PROBABILITY)]
+    if len(names) <= FEW:
+        return rows
+    said = {f"{PROBABILITY}{label}" for label in rows["label"].to_pylist()}
+    return rows.drop_columns([name for name in names if name not in said])

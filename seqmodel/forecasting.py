@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seqmodel.calibrating import Calibrated
 from seqmodel.calibration import Calibration
-from seqmodel.classifying import forecast_classes
+from seqmodel.classifying import drop_unsaid, forecast_classes
 from seqmodel.covariates import demand_known
 from seqmodel.limiting import limit_forecast
 from seqmodel.loading import load_model
@@ -147,7 +147,7 @@ def _publish(
         rows=manifest["rows"],
         series=manifest["series"],
         fingerprint=digest,
-        head=tuple(_show(row) for row in rows.slice(0, HEAD_ROWS).to_pylist()),
+        head=tuple(_show(row) for row in drop_unsaid(rows.slice(0, HEAD_ROWS)).to_pylist()),
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from seqmodel.classifying import predict_class_baseline
+from seqmodel.classifying import PROBABILITY, predict_class_baseline
 from seqmodel.errors import StoreError
 from seqmodel.metrics import Scored, measure_scale
 from seqmodel.models.naive import BASELINES
@@ -32,7 +32,6 @@ Integers = NDArray[np.int64]
 FORECAST, BASELINE = "forecast", "baseline"
 #: Scores of classes that add up over nights.
 CLASS_METRICS = ("log_loss", "accuracy")
-PROBABILITY = "p_"
 
 
 @final

@@ -15,6 +15,7 @@ from seqmodel.reporting.plots import (
     styled,
 )
 from seqmodel.reporting.wording import order_candidates
+from seqmodel.scoring.classes import OTHERS
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 #: Classes from which on a cell is too small for its figure.
@@ -48,10 +49,17 @@ def draw_confusion(confusion: Confusion) -> str:
         axes.grid(visible=False)
         axes.set_xlabel("said")
         axes.set_ylabel("came")
-        right = sum(counts[i][i] for i in range(len(labels)))
-        total = sum(map(sum, counts))
-        said = f"Confusion matrix of {len(labels)} classes: {right:,} of {total:,} on the diagonal."
-        return encode_svg(figure, said)
+        return encode_svg(figure, _describe_confusion(confusion))
+
+
+def _describe_confusion(confusion: Confusion) -> str:
+    # One of the others that is taken for another of them is on the diagonal, and wrong.
+    shown = [i for i, label in enumerate(confusion.labels) if label != OTHERS]
+    rest = len(confusion.labels) - len(shown)
+    right = sum(confusion.counts[i][i] for i in shown)
+    came = sum(sum(confusion.counts[i]) for i in shown)
+    which = f"the {len(shown)} commonest classes" if rest else f"{len(shown)} classes"
+    return f"Confusion matrix of {which}: {right:,} of their {came:,} on the diagonal."
 
 
 def _fill_cell(axes: Any, place: tuple[int, int], count: int, came: int, *, few: bool) -> None:

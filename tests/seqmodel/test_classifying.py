@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from seqmodel.backtesting import backtest_models, index_backtest
-from seqmodel.classifying import predict_class_baseline
+from seqmodel.classifying import drop_unsaid, predict_class_baseline
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError, SourceError
 from seqmodel.features import Preprocessor
@@ -140,6 +140,15 @@ def test_the_file_has_what_the_report_draws(events):
     assert plots["unseen"] == 0
     assert list(written["by_cutoff"]["baseline"]) == written["cutoffs"]
     assert written["timeline"].splitlines()[0].startswith("training: ")
+
+
+def test_of_many_classes_those_said_are_shown_beside_a_forecast(events):
+    store, spec, ref, _, _ = events
+    few = forecast_table(store, ref, None, spec)
+    assert {"p_A", "p_B", "p_C"} <= set(few.head[0])
+    names = [f"p_{i}" for i in range(20)]
+    rows = pa.table({"label": ["3", "7", "3"], **{name: [0.1, 0.2, 0.3] for name in names}})
+    assert drop_unsaid(rows).column_names == ["label", "p_3", "p_7"]
 
 
 def test_events_are_divided_by_time_in_all_series_at_once(events):
@@ -282,6 +291,24 @@ def test_sequences_without_a_label_are_told(sequences):
     rows = read_forecast(store.path(forecast_table(store, ref, model, spec).key))
     assert rows["series_id"].to_pylist() == [f"s{i:04}" for i in range(190, 200)]
     assert rows.column_names[4:7] == ["label", "p_no", "p_yes"]
+
+
+def test_where_every_sequence_has_its_label_nothing_is_forecast(sequences):
+    store, spec, _, model, _ = sequences
+    table = make_sequences()
+    told = table.filter(pc.is_valid(table["label"]))
+    folder = put_source(store.root.parent / "told", told)
+    changed = spec.model_copy(
+        update={"source": spec.source.model_copy(update={"uri": str(folder)})}
+    )
+    run = RunRef(pipeline=spec.name, run="told", as_of=LATE)
+    ref = ingest_table(store, run, LATE, look_at(changed.source), changed)
+    publish_table(store, ref)
+    for serving in (None, model):
+        forecast = forecast_table(store, ref, serving, changed)
+        assert (forecast.rows, forecast.series, forecast.head) == (0, 0, ())
+        rows = read_forecast(store.path(forecast.key))
+        assert rows.column_names[4:7] == ["label", "p_no", "p_yes"]
 
 
 def test_a_sequence_longer_than_the_lookback_is_truncated_from_the_left_and_counted(sequences):
