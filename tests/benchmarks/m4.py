@@ -55,6 +55,8 @@ DAILY = 24
 DAYS_A_WEEK = 7
 #: Lookback in seasons and in horizons, the longer of which counts.
 SEASONS, HORIZONS = 3, 3
+#: Of so many series one is held out.
+ONE_IN = 4
 DEADLINE = 24 * 3600.0
 
 
@@ -182,27 +184,32 @@ def forecast_series(job: dict[str, Any], tell: Any) -> dict[str, Any]:
 def cut_panel(panel: Panel, spec: PipelineSpec) -> StoredWindows:
     """Encode a panel and list its windows.
 
-    The newest window of each series is the holdout, which intervals are calibrated on: its targets
-    are in no training window. Series too short for both are trained on whole.
+    The newest cycle, or horizon, of every fourth series is the holdout, which intervals are
+    calibrated on: its targets are in no training window. All others, and those too short for both,
+    are trained on whole: the newest steps are those most like what comes. Where all are too short
+    the newest windows are both.
     """
     window = spec.window
     fitted = Preprocessor.fit(panel, spec, panel.cutoff)
     rows = encode_panel(fitted, panel, until=panel.cutoff)
     history = panel.cutoff - panel.first + 1
-    parted = history >= window.least_history + 2 * window.horizon
-    until = np.where(parted, panel.cutoff - window.horizon, panel.cutoff)
-    borders = {"train": (int(panel.first.min()), until), "holdout": (until, panel.cutoff)}
+    held = max(window.horizon, spec.model.cycle or 0)
+    parted = history >= window.least_history + window.horizon + held
+    parted &= np.arange(len(history)) % ONE_IN == 0
+    until = np.where(parted, panel.cutoff - held, panel.cutoff)
+    after = until if parted.any() else panel.cutoff - window.horizon
+    borders = {"train": (int(panel.first.min()), until), "holdout": (after, panel.cutoff)}
     train, holdout = (
         index_windows(
             panel.first,
             panel.offsets,
             window.lookback,
             window.horizon,
-            after=after,
+            after=begin,
             until=last,
             least=window.least_history,
         )
-        for after, last in borders.values()
+        for begin, last in borders.values()
     )
     if not len(train):
         raise DataError(

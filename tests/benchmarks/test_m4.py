@@ -142,23 +142,28 @@ def test_going_back_scores_inside_the_training_file(finished):
         np.testing.assert_allclose(actual[row], whole[-2 * HORIZON : -HORIZON])
 
 
-def test_no_training_window_has_a_target_that_intervals_are_calibrated_on():
+@pytest.mark.parametrize(("cycle", "held"), [(None, 6), (8, 8)])
+def test_no_training_window_has_a_target_that_intervals_are_calibrated_on(cycle, held):
     horizon = 6
-    series = make_series(count=3, shortest=12)  # 12, 19, 26 steps
+    series = make_series(count=9, shortest=12)  # 12, 19, ..., 68 steps
     panel = m4_files.make_panel(dict(sorted(series.items())), horizon)
     recipe = recipes.choose_recipe(recipes.FOLDER / "m4.yaml", (), quick=True)
     spec = recipes.fill_recipe(
-        recipe, name="m4", freq="h", season=4, cycle=None, lookback=12, horizon=horizon
+        recipe, name="m4", freq="h", season=4, cycle=cycle, lookback=12, horizon=horizon
     )
     stored = m4.cut_panel(panel, spec)
     ends = panel.offsets[1:] - horizon  # beyond the newest observed row
-    for index, last in ((stored.train, horizon), (stored.holdout, 0)):
+    newest = []
+    for index in (stored.train, stored.holdout):
         windows = index.all()
         targets = windows.starts + spec.window.lookback + horizon
-        newest = [int((targets[windows.series == s]).max(initial=0)) for s in range(3)]
-        # Of the shortest nothing would be left to train on: it is trained on whole.
-        expected = [ends[0] * (last > 0), ends[1] - last, ends[2] - last]
-        assert newest == expected
+        newest.append([int((targets[windows.series == s]).max(initial=0)) for s in range(9)])
+    # Of the shortest, the first, nothing would be left to train on: it is trained on whole.
+    parted = [s in (4, 8) for s in range(9)]
+    assert newest[0] == [end - held * one for end, one in zip(ends, parted, strict=True)]
+    assert newest[1] == [end * one for end, one in zip(ends, parted, strict=True)]
+    first = stored.holdout.all().take(slice(0, 1))
+    assert first.starts[0] + spec.window.lookback >= newest[0][4]
 
 
 @pytest.mark.parametrize(
