@@ -99,14 +99,16 @@ def main(words: Sequence[str] | None = None) -> None:
     horizon = actual.shape[1]
     recipe = choose_recipe(asked.spec, asked.set, quick=asked.quick)
     cycle = asked.cycle or choose_cycle(asked.season)
+    lookback = asked.lookback or choose_lookback(history, asked.season, cycle, horizon)
     spec = fill_recipe(
         recipe,
         name="m4",
         freq=FREQ,
         season=asked.season,
         cycle=cycle,
-        lookback=asked.lookback or choose_lookback(history, asked.season, cycle, horizon),
+        lookback=lookback,
         horizon=horizon,
+        least=choose_history(history, lookback, horizon),
     )
     cut = asked.back * horizon
     name = name_training(spec, digest_file(asked.train), cut)
@@ -139,6 +141,16 @@ def choose_lookback(
     wanted = max(2 * cycle if cycle else SEASONS * season, HORIZONS * horizon, season + 1)
     longest = max(map(len, history.values()))
     return int(max(min(-(-wanted // season) * season, longest), season + 1))
+
+
+def choose_history(history: dict[str, Floats], lookback: int, horizon: int) -> int:
+    """Return the past that a training window has at least: all of it, where series are long enough.
+
+    Windows padded on the left are another question than the one that is asked in the end. Where
+    series are short, so much that nine in ten have a training window and a horizon after it.
+    """
+    usual = int(np.quantile([len(one) for one in history.values()], 0.1)) - 2 * horizon
+    return min(max(usual, horizon), lookback)
 
 
 def read_done(job: TrainingJob) -> dict[str, Any] | None:

@@ -88,10 +88,11 @@ def fill_recipe(
     cycle: int | None,
     lookback: int,
     horizon: int,
+    least: int | None = None,
 ) -> PipelineSpec:
     """Return the spec of a recipe for some data.
 
-    What the recipe itself says about segment and cycle counts before what the data say.
+    What the recipe itself says about segment, cycle and history counts before what the data say.
 
     Raises:
         SpecError: in one sentence that names the knob.
@@ -99,7 +100,7 @@ def fill_recipe(
     kind = recipe.get("model", {}).get("kind")
     known = {"segment": choose_segment(season, lookback, horizon), "cycle": cycle}
     derived = {
-        "window": {"lookback": lookback, "horizon": horizon},
+        "window": {"lookback": lookback, "horizon": horizon, "minimum_history": least},
         "model": known if kind in {"segment", "attention", "ensemble"} else {},
     }
     source = {"uri": "in memory", "freq": freq, "season_length": season}

@@ -204,6 +204,15 @@ def test_the_lookback_suits_season_and_horizon(season, cycle, horizon, lookback)
     assert m4.choose_lookback(history, season, cycle, horizon) == lookback
 
 
+@pytest.mark.parametrize(
+    ("lengths", "lookback", "horizon", "least"),
+    [([700, 960], 336, 48, 336), ([19, 300], 18, 6, 18), ([25, 26], 18, 6, 13), ([13], 18, 6, 6)],
+)
+def test_training_windows_are_as_long_as_most_series_allow(lengths, lookback, horizon, least):
+    history = {str(place): np.zeros(length) for place, length in enumerate(lengths)}
+    assert m4.choose_history(history, lookback, horizon) == least
+
+
 def test_a_lookback_is_no_longer_than_the_longest_series():
     assert m4.choose_lookback({"a": np.zeros(13)}, 1, None, 6) == 13
 
