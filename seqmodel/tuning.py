@@ -3,7 +3,7 @@
 No trial sees a row of the backtest. The score is in units that every setting shares, whatever it
 scales and says: twice the pinball loss in the target's unit, at the quantiles of the spec that is
 tuned, in mean errors of the series' seasonal naive. Without quantiles but the median it is the
-MASE of the holdout.
+MASE of the holdout. Of classes it is the log loss.
 
         train              holdout         backtest
 |-- a trial trains --|-- it is scored --|-- never seen --|
@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from seqmodel.errors import SpecError
 from seqmodel.metrics import Scored, measure_scale, pinball
 from seqmodel.panel import Panel
+from seqmodel.scoring.classes import ClassScoring
+from seqmodel.scoring.protocol import Prediction
 from seqmodel.specs import PipelineSpec
 from seqmodel.specs.model import MEDIAN
 from seqmodel.splitting import split_steps
@@ -103,7 +105,9 @@ def run_trial(
 
     panel = load_panel(store, table, spec)
     cut = cut_windows(panel, spec)
-    judge = Judge(panel, cut, spec, levels)
+    judge: Judge | ClassJudge = (
+        ClassJudge(panel, cut, spec) if spec.output.of_classes else Judge(panel, cut, spec, levels)
+    )
     plan = Plan(
         epochs=spec.train.epochs,
         rate=spec.train.learning_rate,
@@ -164,6 +168,34 @@ class Judge:
             return found
         median = found[:, :, self.spec.output.levels.index(MEDIAN)]
         return np.repeat(median[:, :, None], len(self.levels), axis=-1)
+
+
+@final
+class ClassJudge:
+    """Scores networks of one setting on its holdout by the log loss of the class that came.
+
+    Args:
+        panel: rows of S series.
+        cut: its windows.
+        spec: the pipeline with the trial's knobs.
+    """
+
+    def __init__(self, panel: Panel, cut: StoredWindows, spec: PipelineSpec) -> None:
+        from seqmodel.models.outputs import choose_head
+
+        self.spec, self.classes = spec, cut.fitted.classes
+        self.head, self.reader = choose_head(spec.output, len(self.classes)), cut.reader(spec)
+        self.windows: Windows = cut.holdout.spread(SCORED)
+        self.scoring = ClassScoring(spec, panel, self.windows)
+
+    def score(self, model: Any) -> float:
+        """Return the mean log loss of the holdout's windows, infinite where it is not a number."""
+        from seqmodel.predicting import predict_windows
+
+        size = self.spec.train.batch_size
+        found = predict_windows(model, self.head, self.reader, self.windows, size)
+        score = self.scoring.measure(Prediction(found, self.classes))["log_loss"]
+        return score if np.isfinite(score) else float("inf")
 
 
 def measure_units(panel: Panel, spec: PipelineSpec) -> Floats:

@@ -186,7 +186,8 @@ def _list_trials(trials: tuple[Tried, ...]) -> list[RenderableType]:
 
 
 def _tabulate_trials(trials: tuple[Tried, ...]) -> Table:
-    title = "\nTrials (score: pinball loss on the holdout, in errors of the seasonal naive)"
+    score = "pinball loss in errors of the seasonal naive, of classes the log loss"
+    title = f"\nTrials (score on the holdout: {score})"
     names = ("trial", "knobs", "score", "seconds", "state")
     figures = {"trial", "score", "seconds"}
     table = _open_table(title, tuple((name, name in figures) for name in names))

@@ -16,6 +16,7 @@ from seqmodel.features import Preprocessor
 from seqmodel.forecasting import forecast_table
 from seqmodel.gathering import WindowReader
 from seqmodel.grid import to_datetime, to_microseconds
+from seqmodel.loading import load_model
 from seqmodel.metrics import METRICS
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import split_panel
@@ -27,7 +28,8 @@ from seqmodel.table.ingesting import ingest_table
 from seqmodel.table.quality import Verdict
 from seqmodel.table.reading import look_at
 from seqmodel.training import train_model
-from seqmodel.windowing import load_panel, make_windows
+from seqmodel.tuning import ClassJudge, run_trial
+from seqmodel.windowing import cut_windows, load_panel, make_windows
 from seqmodel.windows import index_cutoffs
 from tests.seqmodel.classes import (
     HOUR,
@@ -128,6 +130,24 @@ def test_moments_that_the_champion_has_learned_from_are_not_scored(two_nights):
     targets = panel.moments[panel.seen & (panel.moments > fresh[0])]
     assert scores.windows == len(targets)
     assert f"has {len(fresh)} of 8 cutoffs" in scores.notes[0]
+
+
+def test_a_trial_is_scored_by_the_log_loss_of_its_holdout(events):
+    store, spec, ref, model, _ = events
+    few = spec.model_copy(update={"train": spec.train.model_copy(update={"epochs": 2})})
+    told = []
+    answer = run_trial(store, ref, few, (), "events/t.npz", told.append)
+    scores = {one["epoch"]: one["score"] for one in told if "score" in one}
+    assert answer["score"] == pytest.approx(scores[answer["best_epoch"]], rel=1e-5)
+    panel = load_panel(store, ref, spec)
+    split = split_panel(panel, spec)
+    cut = cut_windows(panel, spec)
+    network, fitted, _ = load_model(store, model.key)
+    judge = ClassJudge(panel, cut, spec)
+    targets = panel.until(split.holdout) & ~panel.until(split.train) & panel.seen
+    assert (judge.scoring.actual >= 0).sum() == targets.sum()
+    assert judge.score(network) == pytest.approx(model.holdout, rel=1e-4)
+    assert fitted.classes == judge.classes
 
 
 def test_the_file_has_what_the_report_draws(events):
