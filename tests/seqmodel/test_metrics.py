@@ -157,6 +157,34 @@ def test_another_library_says_the_same(metric):
     assert ours == pytest.approx(expected * (200 if metric == "smape" else 1), rel=1e-12)
 
 
+def test_another_library_says_the_same_of_quantiles_and_bias():
+    rng = np.random.default_rng(6)
+    n, h = 6, 8
+    actual = rng.normal(9, 2, (n, h))
+    quantiles = np.sort(rng.normal(9, 2, (n, h, len(LEVELS))), axis=-1)
+    names = [f"q{level:g}" for level in LEVELS]
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat(np.arange(n), h),
+            "ds": np.tile(np.arange(h), n),
+            "y": actual.ravel(),
+            **{name: quantiles[:, :, q].ravel() for q, name in enumerate(names)},
+            "model-lo-70": quantiles[:, :, 0].ravel(),
+            "model-hi-70": quantiles[:, :, -1].ravel(),
+        }
+    )
+    ours = score(Scored(actual, quantiles, LEVELS, np.ones(n), np.ones(n)))
+    bias = losses.bias(frame, models=["q0.5"])["q0.5"].mean()
+    assert ours["bias"] == pytest.approx(bias, rel=1e-12)
+    covered = losses.coverage(frame, models=["model"], level=70)["model"].mean()
+    assert ours["coverage"] == pytest.approx(covered, rel=1e-12)
+    pins = [
+        losses.quantile_loss(frame, models={"model": name}, q=level)["model"].mean()
+        for name, level in zip(names, LEVELS, strict=True)
+    ]
+    assert ours["wql"] == pytest.approx(2 * np.mean(pins) / np.abs(actual).mean(), rel=1e-12)
+
+
 def loop_scale(target, offsets, season, until):
     found = []
     for s, end in enumerate(until):
