@@ -19,6 +19,7 @@ from seqmodel.classifying import PROBABILITY, predict_class_baseline
 from seqmodel.errors import StoreError
 from seqmodel.metrics import Scored, measure_scale
 from seqmodel.models.naive import BASELINES
+from seqmodel.monitoring.accuracy import BASELINE, FORECAST
 from seqmodel.panel import Panel
 from seqmodel.scoring.classes import ClassScoring
 from seqmodel.scoring.protocol import Prediction
@@ -29,7 +30,6 @@ from seqmodel.windows import Windows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-FORECAST, BASELINE = "forecast", "baseline"
 #: Scores of classes that add up over nights.
 CLASS_METRICS = ("log_loss", "accuracy")
 

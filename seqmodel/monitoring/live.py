@@ -20,7 +20,8 @@ import pyarrow as pa
 from seqmodel.errors import DataError, StoreError
 from seqmodel.grid import to_microseconds
 from seqmodel.grouping import group_panel
-from seqmodel.monitoring.comparing import BASELINE, FORECAST, compare_forecast
+from seqmodel.monitoring.accuracy import KEYS
+from seqmodel.monitoring.comparing import compare_forecast
 from seqmodel.panel import Panel
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_file
@@ -29,10 +30,7 @@ from seqmodel.store.histories import read_history, write_history
 from seqmodel.store.store import Store
 from seqmodel.tallying import Tally
 
-__all__ = ["BASELINE", "FORECAST", "KEYS", "score_published"]
-
 log = logging.getLogger(__name__)
-KEYS = ("cutoff", "model_version", "group", "candidate")
 PREFIX = "cutoff="
 SECOND = 1_000_000
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from seqmodel.grid import to_microseconds
 from seqmodel.metrics import METRICS
+from seqmodel.monitoring.accuracy import ANY, BASELINE, FORECAST, choose_metric, sum_live
 from seqmodel.monitoring.comparing import CLASS_METRICS
 from seqmodel.monitoring.drifting import Moved, measure_distribution, measure_drift, tabulate_drift
-from seqmodel.monitoring.live import BASELINE, FORECAST, KEYS, score_published
+from seqmodel.monitoring.live import score_published
 from seqmodel.panel import Panel
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import read_distribution
-from seqmodel.store.champion import read_champion
-from seqmodel.store.forecasts import format_moment
+from seqmodel.store.champion import list_rejected, read_champion, read_journal
 from seqmodel.store.histories import read_history, write_history
 from seqmodel.store.refs import ModelRef, RunRef, TableRef
 from seqmodel.store.store import Store
@@ -67,7 +67,12 @@ def watch(
     live = sum_live(store, spec, version, run.as_of)
     mine, base = (read_total(live, candidate) for candidate in (FORECAST, BASELINE))
     promised = find_promise(store, spec, version, run.run)
-    worse = count_worse(live, choose_metric(spec))
+    metric = choose_metric(spec)
+    worse = 0
+    # The days of the versions before it count too, unless its own newest one is better: where each
+    # night promotes another version, none of them has days enough of its own.
+    if count_worse(live, metric):
+        worse = count_worse(_sum_since_rollback(store, spec, model, run.as_of), metric)
     lately = read_total(take_newest(live, spec.monitor.days), FORECAST)
     reasons = list(_reason(spec, worse, moved, lately, promised))
     action: Action = min((a for a, _ in reasons), key=ORDER.index, default="none")
@@ -86,17 +91,6 @@ def watch(
     )
     store.write_json(ref.key, ref.model_dump(mode="json"))
     return ref
-
-
-def choose_metric(spec: PipelineSpec) -> str:
-    """Return the metric by which live errors are compared: the gate's, MASE without one.
-
-    Of classes it is the log loss, an error that adds up over nights whatever the gate compares.
-    """
-    if spec.output.of_classes:
-        return "log_loss"
-    wanted = spec.promotion.metric
-    return wanted if wanted in METRICS else "mase"
 
 
 def _measure_moves(store: Store, panel: Panel, model: ModelRef, spec: PipelineSpec) -> list[Moved]:
@@ -120,19 +114,30 @@ def _find_border(panel: Panel, model: ModelRef, spec: PipelineSpec) -> int | Int
     return learned if window is None else np.maximum(learned, panel.cutoff - window)
 
 
-def sum_live(store: Store, spec: PipelineSpec, version: str | None, as_of: datetime) -> Tally:
-    """Return the sums of the last forecasts of a version, by cutoff, group, step, candidate."""
-    parts = []
-    until = f"cutoff={format_moment(as_of)}"
-    for _, rows, _ in read_history(
-        store, spec.name, "accuracy", newest=spec.monitor.nights, until=until
-    ):
-        mine = rows.filter(pc.equal(rows["model_version"], version or BASELINE))
-        # The baseline may have served a pipeline of another kind of target.
-        if mine.num_rows and choose_metric(spec) in mine.column_names:
-            parts.append(mine)
-    keys = (*KEYS, "step")
-    return Tally(keys, pa.concat_tables(parts)) if parts else Tally.zero(*keys)
+def _sum_since_rollback(
+    store: Store, spec: PipelineSpec, model: ModelRef | None, as_of: datetime
+) -> Tally:
+    """Return the sums of what all models forecast since the last rollback; of the baseline its.
+
+    What a rollback left must not count against what serves instead.
+    """
+    if model is None:
+        return sum_live(store, spec, None, as_of)
+    live = sum_live(store, spec, ANY, as_of)
+    if not live.table.num_rows:
+        return live
+    rejected = pa.array(sorted(list_rejected(store, spec.name)), pa.string())
+    kept = live.table.filter(pc.invert(pc.is_in(live.table["model_version"], rejected)))
+    moves = read_journal(store, spec.name)
+    left = [m.moved_at for m in moves if m.kind == "rolled back" and m.moved_at <= as_of]
+    if left:
+        # That night's own forecast, made after it, is the newest of before.
+        cutoffs = live.table["cutoff"]
+        moved = pa.scalar(max(left), cutoffs.type)
+        begin = pc.max(cutoffs.filter(pc.less_equal(cutoffs, moved)))
+        if begin.is_valid:
+            kept = kept.filter(pc.greater_equal(kept["cutoff"], begin))
+    return Tally(live.keys, kept)
 
 
 def read_total(live: Tally, candidate: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ from seqmodel.monitoring.watching import count_worse, sum_live, watch
 from seqmodel.store.bundles import DISTRIBUTION, model_key, read_model, write_bundle
 from seqmodel.store.champion import Champion, swap_champion
 from seqmodel.store.histories import write_history
+from seqmodel.store.rolling_back import roll_back
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
 from tests.seqmodel.monitoring.published import (
@@ -75,11 +76,32 @@ def test_worse_than_the_baseline_for_the_days_declared(store, consequence):
     assert "worse than the baseline's on 2 days in a row" in found.reasons[0]
 
 
-def test_only_the_days_of_the_version_that_serves_count(store):
+def test_days_of_versions_that_replaced_one_another_night_by_night_add_up(store):
+    for day, version in ((6, "v0"), (7, "v1"), (8, "v2")):
+        publish(store, day, off=9.0, version=version)
+    found = look(store, 9, declare(worse="roll_back"))
+    assert (found.worse, found.action) == (3, "roll_back")
+
+
+@pytest.mark.parametrize("own", [(), (0.0,)], ids=["no day yet", "a better day"])
+def test_a_version_that_has_done_nothing_wrong_has_no_days_of_others(store, own):
     for day in (6, 7):
         publish(store, day, off=9.0, version="v1")
-    publish(store, 8, off=9.0, version="v2")
-    assert look(store, 9, declare(worse="roll_back")).worse == 1
+    for off in own:
+        publish(store, 8, off=off, version="v2")
+    assert look(store, 9, declare(worse="roll_back")).worse == 0
+
+
+@pytest.mark.parametrize("hour", [0, 12], ids=["by the night", "by hand at noon"])
+def test_days_before_a_rollback_do_not_count_against_what_serves_since(store, hour):
+    for day in (5, 6, 7):
+        publish(store, day, off=9.0, version="v1" if day == 5 else "v2")
+    look(store, 8)
+    roll_back(store, "small", "previous", "too high", night(8) + timedelta(hours=hour))
+    publish(store, 8, off=9.0, version="v2" if hour else "v1")
+    publish(store, 9, off=9.0, version="v1")
+    found = look(store, 10, declare(worse="baseline"), version="v1")
+    assert found.worse == (1 if hour else 2)
 
 
 def test_without_a_previous_version_a_rollback_is_one_to_the_baseline(store):
