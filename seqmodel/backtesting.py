@@ -19,6 +19,7 @@ from seqmodel.limiting import limit_forecast
 from seqmodel.models.naive import BASELINES
 from seqmodel.pairing import pair_losses
 from seqmodel.panel import Panel
+from seqmodel.quantiles import find_nominal
 from seqmodel.scoring import HIGHER, Prediction, Scoring, choose_scoring
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import EventSplit, Parts, draw_events, draw_split, split_panel
@@ -105,18 +106,10 @@ def backtest_models(
         metric=scoring.main,
         asked=len(split.cutoffs),
         paired=paired,
-        nominal=_find_nominal(spec),
+        nominal=find_nominal(spec.output.levels),
         notes=fresh.notes,
         obstacle=fresh.obstacle,
     )
-
-
-def _find_nominal(spec: PipelineSpec) -> float | None:
-    """Return the share of targets that the widest interval should cover."""
-    if not spec.output.levels:
-        return None
-    share = spec.output.levels[-1] - spec.output.levels[0]
-    return share if share > 0 else None
 
 
 def _pair_all(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,3 +35,9 @@ def measure_quantiles(
     below = values[begins[:, None] + low]
     above = values[begins[:, None] + np.minimum(low + 1, last)]
     return np.where(sizes[:, None] > 0, below + (above - below) * (place - low), 0.0)
+
+
+def find_nominal(levels: Sequence[float]) -> float | None:
+    """Return the share of targets that the widest interval of Q levels should cover."""
+    share = levels[-1] - levels[0] if levels else 0
+    return share if share > 0 else None

@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from seqmodel.reporting.composing import Course, compose_night
 from seqmodel.reporting.html import render_html
 from seqmodel.reporting.night import Night
+from seqmodel.reporting.pictures import list_pictures
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 from seqmodel.store.store import Store
@@ -49,8 +50,19 @@ def _show(night: Night) -> None:
     ]
     if night.ledger:
         ledger.append({"file": "total", **night.ledger.model_dump(exclude_defaults=True)})
+    live = [
+        {"metric": p.metric, "live": p.live, "baseline": p.baseline, "promised": p.promised}
+        for p in night.promises
+    ]
+    drift = [one.model_dump() for one in night.drift]
+    tests = [one.model_dump(exclude={"groups"}) for one in night.compared]
     try:
         create_markdown_artifact("\n".join(lines), key=f"{night.pipeline}-verdict")
+        if pictures := list_pictures(night):
+            create_markdown_artifact("\n\n".join(pictures), key=f"{night.pipeline}-pictures")
+        for name, rows in (("live", live), ("drift", drift), ("test", tests)):
+            if rows:
+                create_table_artifact(rows, key=f"{night.pipeline}-{name}")
         if scores:
             create_table_artifact(scores, key=f"{night.pipeline}-scores")
         if ledger:

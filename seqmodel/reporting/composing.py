@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from seqmodel.ablation import WITHOUT, measure_gain
 from seqmodel.grid import Grid, to_datetime
+from seqmodel.quantiles import find_nominal
 from seqmodel.reporting.beside import gather_groups, gather_intervals, name_best
+from seqmodel.reporting.live import gather_compared, gather_live
 from seqmodel.reporting.night import Ablated, ClassPlots, Fan, Night, StepRecord, Tried
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.forecasts import read_forecast
@@ -125,6 +127,9 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         files=table.files if table else (),
         quality=quality,
         **_gather_scores(store, course, spec),
+        compared=gather_compared(course.scores),
+        nominal=find_nominal(spec.output.levels),
+        **gather_live(store, course.run, course.watched, spec),
         ablation=_gather_ablation(store, course, spec),
         tuning=gather_trials(course.tuning) if course.tuning else (),
         history=course.challenger.history if course.challenger else (),

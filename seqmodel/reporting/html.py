@@ -7,7 +7,8 @@ from importlib import resources
 from typing import Any, Final
 
 from seqmodel.reporting.class_plots import draw_confusion, draw_reliability, draw_roc
-from seqmodel.reporting.night import Fan, Night
+from seqmodel.reporting.live_plots import draw_coverage, draw_skill
+from seqmodel.reporting.night import Compared, Fan, Night
 from seqmodel.reporting.plots import draw_error_by_step, draw_fan, draw_training
 from seqmodel.reporting.wording import (
     ABSENT,
@@ -84,6 +85,8 @@ def render_html(night: Night) -> str:
         forecast=_draw_fans(night.forecast_fans),
         by_step=_draw_steps(night),
         classes=list(_draw_classes(night)),
+        live=list(_draw_live(night)),
+        compared=[_describe_compared(one) for one in night.compared],
         training=_embed(draw_training(night.history, night.best_epoch)) if night.history else "",
         trials=[(*format_trial(one), one.reason) for one in night.tuning],
         head=split_forecast_head(night.forecast_head) if night.forecast_head else None,
@@ -126,6 +129,31 @@ def _draw_classes(night: Night) -> Iterable[tuple[str, str, str]]:
         _embed(draw_reliability(plots.reliability, night.labels)),
         "What was said and what came: on the diagonal a probability is worth its word.",
     )
+
+
+def _draw_live(night: Night) -> Iterable[tuple[str, str]]:
+    """Draw what came over the nights: plot and what it shows."""
+    if any(one.skill is not None for one in night.live):
+        yield (
+            _embed(draw_skill(night.live, night.live_metric)),
+            "Above zero a night's forecast was better than the baseline's.",
+        )
+    if any(one.coverage is not None for one in night.live):
+        yield (
+            _embed(draw_coverage(night.live, night.nominal)),
+            "Share of targets inside the interval of the forecast.",
+        )
+
+
+def _describe_compared(one: Compared) -> tuple[str, str, str, str, str]:
+    """Return the cells of a paired test: rival, difference, chance, sample, groups."""
+    chance = ABSENT if one.chance is None else f"{one.chance:.2g}"
+    difference = ABSENT if one.difference is None else f"{one.difference:+.4g}"
+    groups = "; ".join(
+        f"{g.group} {format_figure(g.loss)} against {format_figure(g.other)}" for g in one.groups
+    )
+    sample = f"{one.pairs:,} {one.over} of {one.windows:,} forecasts"
+    return f"{one.rival} ({one.test.replace('_', '-')})", difference, chance, sample, groups
 
 
 def _draw_fans(fans: Iterable[Fan]) -> list[tuple[Fan, str]]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from seqmodel.store.comparisons import GroupLoss
 from seqmodel.store.ledgers import FileLedger, Ledger
 from seqmodel.table.quality import Verdict
 
@@ -140,6 +141,84 @@ class Grouped(Part):
     scores: dict[str, float | None]
 
 
+class LiveNight(Part):
+    """What came of one forecast that is out.
+
+    Attributes:
+        cutoff: its moment.
+        version: that made it.
+        skill: share by which its error is below the baseline's, None where that has no meaning.
+        coverage: share of targets inside its interval, None without one.
+        share: share of its targets that have come.
+    """
+
+    cutoff: datetime
+    version: str
+    skill: float | None
+    coverage: float | None
+    share: float
+
+
+class Promise(Part):
+    """A live figure of the version that serves, beside what its backtest promised.
+
+    Attributes:
+        metric: which one.
+        live: of its last forecasts.
+        baseline: the baseline's at the same cutoffs.
+        promised: of its last backtest, None where there was none.
+    """
+
+    metric: str
+    live: float
+    baseline: float | None
+    promised: float | None
+
+
+class Drifted(Part):
+    """How far a column has moved from what the version that serves was trained on.
+
+    Attributes:
+        column: its name.
+        rows: values observed lately.
+        psi: population stability index.
+        ks: largest distance of the two distributions.
+        unseen: share of rows with a category never seen in training.
+        drifted: which limits were passed; nothing if none was.
+    """
+
+    column: str
+    rows: int
+    psi: float | None
+    ks: float | None
+    unseen: float | None
+    drifted: str
+
+
+class Compared(Part):
+    """What the gate found: the challenger beside another candidate on the same windows.
+
+    Attributes:
+        rival: `champion` or `baseline`.
+        test: name of the paired test.
+        difference: mean loss of the challenger less the other's; below zero it is better.
+        chance: probability of so low a difference by chance, None where nobody can tell.
+        pairs: size of the sample.
+        over: what it is a sample of.
+        windows: windows compared.
+        groups: the same for each group of series.
+    """
+
+    rival: str
+    test: str
+    difference: float | None
+    chance: float | None
+    pairs: int
+    over: str
+    windows: int
+    groups: tuple[GroupLoss, ...] = ()
+
+
 class Tried(Part):
     """One setting of the tuned knobs.
 
@@ -186,6 +265,13 @@ class Night(Part):
         groups: scores of parts of the series.
         decision: why the champion was replaced or kept, one sentence.
         promoted: whether it was replaced; None when nothing was trained.
+        compared: what the gate's paired tests found.
+        nominal: share of targets that the widest interval should cover.
+        live: what came of the forecasts that are out, the oldest first.
+        live_metric: by which their skill is measured.
+        promises: live figures of the version that serves beside its backtest's.
+        drift: how far each column has moved.
+        consequence: what follows from these: `none`, `note`, `retrain`, `roll_back`, `baseline`.
         cutoffs: the backtest's cutoffs.
         timeline: training, holdout and backtest drawn as text.
         ablation: what each group of inputs is worth.
@@ -218,6 +304,13 @@ class Night(Part):
     groups: tuple[Grouped, ...] = ()
     decision: str | None = None
     promoted: bool | None = None
+    compared: tuple[Compared, ...] = ()
+    nominal: float | None = None
+    live: tuple[LiveNight, ...] = ()
+    live_metric: str = ""
+    promises: tuple[Promise, ...] = ()
+    drift: tuple[Drifted, ...] = ()
+    consequence: str = ""
     cutoffs: tuple[datetime, ...] = ()
     timeline: str = ""
     ablation: tuple[Ablated, ...] = ()

@@ -84,19 +84,12 @@ def draw_fan(fan: Fan) -> str:
 
 def draw_fan_png(fan: Fan) -> bytes:
     """Draw the same as `draw_fan` on a white card, small enough for a Prefect artifact."""
-    from PIL import Image  # matplotlib needs it too
-
     with styled("png") as figure:
         _plot_fan(figure, fan)
         legend = figure.legends[0]
         legend.get_title().set_parse_math(False)
         legend.set_title(f"{fan.series_id[:40]} ({fan.label})", prop={"size": 9.5})
-        figure.set_facecolor("white")
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=PNG_DPI)
-    small = io.BytesIO()
-    Image.open(file).convert("RGB").quantize(PNG_COLOURS).save(small, "png", optimize=True)
-    return small.getvalue()
+        return encode_png(figure)
 
 
 def draw_error_by_step(by_step: dict[str, tuple[float, ...]], labels: dict[str, str]) -> str:
@@ -254,6 +247,17 @@ def styled(salt: str) -> Iterator[Any]:
     digest = hashlib.sha256(salt.encode()).hexdigest()
     with _DRAWING, rc_context({**STYLE, "svg.hashsalt": digest}):
         yield Figure(figsize=SIZE, layout="constrained")
+
+
+def encode_png(figure: Any) -> bytes:
+    """Write the figure on a white card, with few colours."""
+    from PIL import Image  # matplotlib needs it too
+
+    figure.set_facecolor("white")
+    file, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(file, format="png", dpi=PNG_DPI)
+    Image.open(file).convert("RGB").quantize(PNG_COLOURS).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def encode_svg(figure: Any, says: str) -> str:

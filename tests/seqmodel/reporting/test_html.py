@@ -9,7 +9,17 @@ from html.parser import HTMLParser
 import pytest
 
 from seqmodel.reporting.html import render_html
-from seqmodel.reporting.night import Fan, FileLedger, Night, StepRecord
+from seqmodel.reporting.night import (
+    Compared,
+    Drifted,
+    Fan,
+    FileLedger,
+    LiveNight,
+    Night,
+    Promise,
+    StepRecord,
+)
+from seqmodel.store.comparisons import GroupLoss
 from seqmodel.store.ledgers import Ledger
 from seqmodel.table.quality import ExampleRow, RuleResult, Verdict
 
@@ -115,6 +125,27 @@ def build_night(**changes):
             name: [base + 1.2 * (1 - math.exp(-i / 6)) + 0.2 * math.sin(i) for i in range(24)]
             for name, base in (("challenger", 2.3), ("champion", 2.6), ("baseline", 3.6))
         },
+        "compared": [
+            Compared(rival="champion", test="diebold_mariano", difference=-0.046, chance=0.012,
+                     pairs=14, over="cutoffs", windows=840, groups=(
+                         GroupLoss(group="small", series=20, loss=0.71, other=0.75, chance=0.9),)),
+            Compared(rival="baseline", test="diebold_mariano", difference=None, chance=None,
+                     pairs=1, over="windows", windows=1),
+        ],
+        "nominal": 0.8,
+        "live": [
+            LiveNight(cutoff=AS_OF - timedelta(days=9 - i), version="v1" if i < 5 else "v2",
+                      skill=None if i == 2 else 0.2 + 0.02 * math.sin(i), coverage=0.75 + 0.01 * i,
+                      share=1)
+            for i in range(9)
+        ],
+        "live_metric": "mase",
+        "promises": [Promise(metric="mase", live=0.741, baseline=0.998, promised=None),
+                     Promise(metric="coverage", live=0.79, baseline=0.85, promised=0.81)],
+        "drift": [Drifted(column="target", rows=5760, psi=0.04, ks=0.05, unseen=None, drifted=""),
+                  Drifted(column=HOSTILE, rows=90, psi=0.61, ks=0.41, unseen=0.2,
+                          drifted="PSI 0.61, KS 0.41")],
+        "consequence": "roll_back",
         "decision": "MASE is 5.9 % lower than the champion's; at least 1 % was needed.",
         "promoted": True,
         "cutoffs": [AS_OF - timedelta(days=i) for i in (3, 2, 1)],
@@ -140,7 +171,7 @@ def build_night(**changes):
 
 def build_plain(**changes):
     """The same night without pictures, which take time to draw."""
-    bare = {"backtest_fans": (), "forecast_fans": (), "by_step": {}, "history": ()}
+    bare = {"live": (), "backtest_fans": (), "forecast_fans": (), "by_step": {}, "history": ()}
     return build_night(**{**bare, **changes})
 
 
@@ -195,12 +226,12 @@ def test_every_field_of_a_hostile_night_is_escaped():
 
 def test_every_picture_has_words(page):
     pictures = page.find("svg", "img")
-    assert len(pictures) == 7
+    assert len(pictures) == 9
     assert all(attrs.get("aria-label") or attrs.get("alt") for attrs in pictures)
 
 
 def test_tables_have_captions_and_scopes(page):
-    assert len(page.find("caption")) == len(page.find("table")) == 5
+    assert len(page.find("caption")) == len(page.find("table")) == 8
     assert all(attrs.get("scope") in {"row", "col"} for attrs in page.find("th"))
 
 
@@ -287,6 +318,9 @@ def test_a_minimal_night_has_only_its_first_heading():
 @pytest.mark.parametrize(
     ("part", "heading"),
     [
+        ("compared", "Paired test"),
+        ("promises", "Against the promise"),
+        ("drift", "Drift"),
         ("scores", "Scores"),
         ("by_step", "Error by step"),
         ("history", "Training"),
@@ -335,3 +369,15 @@ def test_a_first_night_without_champion_or_baseline_has_no_skill():
     words = Page(render_html(night)).text
     assert "against the baseline" not in words
     assert "the percentage is the skill" not in words
+
+
+def test_a_column_that_drifted_and_what_follows_are_words(page):
+    assert "✗ PSI 0.61, KS 0.41" in page.text
+    assert "What follows: roll back ." in page.text or "What follows: roll back." in page.text
+
+
+def test_a_paired_test_says_its_sample_its_groups_and_what_nobody_can_tell(page):
+    assert "champion (diebold-mariano)" in page.text
+    assert "14 cutoffs of 840 forecasts" in page.text
+    assert "small 0.7100 against 0.7500" in page.text
+    assert "1 windows of 1 forecasts" in page.text
