@@ -141,8 +141,8 @@ def score_forecasts(
     actual: Floats,
     season: int,
     levels: Sequence[float],
-) -> dict[str, float]:
-    """Score the forecasts of a file, and Naive 2 beside them."""
+) -> dict[str, float | None]:
+    """Score the forecasts of a file, and Naive 2 beside them; None for what is not defined."""
     rows = pq.read_table(path)
     found = np.stack([rows[f"q{level:g}"].to_numpy() for level in levels], axis=1)
     found = found.reshape(*actual.shape, len(levels))
@@ -152,15 +152,18 @@ def score_forecasts(
     ours = score(Scored(actual, found, tuple(levels), scale))
     naive = np.array([predict_naive2(h, season, actual.shape[1]) for h in history.values()])
     theirs = score(Scored(actual, naive[:, :, None], (0.5,), scale))
-    parts = {name: ours[name] / theirs[name] for name in ("smape", "mase")}
+    known = all(theirs[name] > 0 for name in ("smape", "mase"))
+    parts = [ours[name] / theirs[name] for name in ("smape", "mase") if known]
     scores = {
         "smape": ours["smape"],
         "mase": ours["mase"],
-        "owa": (parts["smape"] + parts["mase"]) / 2,
+        "owa": sum(parts) / 2 if known else None,
         "naive2_smape": theirs["smape"],
         "naive2_mase": theirs["mase"],
         "wql": ours["wql"],
     }
+    # Series that never change have no MASE.
+    scores = {n: v if v is not None and np.isfinite(v) else None for n, v in scores.items()}
     for low, high in zip(levels, reversed(levels), strict=True):
         if low < high:
             low_at, high_at = levels.index(low), levels.index(high)

@@ -217,6 +217,16 @@ def test_a_lookback_is_no_longer_than_the_longest_series():
     assert m4.choose_lookback({"a": np.zeros(13)}, 1, None, 6) == 13
 
 
+def test_series_that_never_change_have_neither_mase_nor_owa(tmp_path):
+    history = {name: np.full(20, value) for name, value in (("a", 3.0), ("b", 0.0))}
+    actual = np.stack([one[:HORIZON] for one in history.values()])
+    m4_files.write_forecasts(tmp_path / "f.parquet", list(history), actual[:, :, None], (0.5,))
+    found = m4_files.score_forecasts(tmp_path / "f.parquet", history, actual, SEASON, (0.5,))
+    assert (found["mase"], found["owa"]) == (None, None)
+    assert found["smape"] == 0
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
 def test_naive2_repeats_the_newest_value_where_there_is_no_season():
     walk = np.cumsum(np.random.default_rng(0).normal(size=60)) + 50
     np.testing.assert_array_equal(predict_naive2(walk, 1, 3), [walk[-1]] * 3)
