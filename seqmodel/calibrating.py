@@ -11,7 +11,7 @@ hand: a backtest, a re-run and a live run come to the same levels, from the same
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, final
 
 import numpy as np
@@ -62,11 +62,14 @@ class Calibrated:
         inner: forecasts.
         calibration: shifts its quantiles.
         spec: the pipeline that was calibrated.
+        moves: how far the levels have moved at each cutoff, where it was measured before on the
+            series of a whole table; a part of them would say something else.
     """
 
     inner: Predictor
     calibration: Calibration
     spec: PipelineSpec
+    moves: Mapping[int, Floats] | None = None
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -76,7 +79,7 @@ class Calibrated:
     @property
     def history(self) -> int:
         """See `Predictor`."""
-        if self.calibration.kind == "split":
+        if not self.learns:
             return self.inner.history
         return self.inner.history + int(self._list_back()[0])
 
@@ -85,10 +88,30 @@ class Calibrated:
         """See `Predictor`."""
         return self.inner.births
 
+    @property
+    def learns(self) -> bool:
+        """Whether its levels are still to be moved by the newest cutoffs."""
+        return self.calibration.kind == "adaptive" and self.moves is None
+
+    @property
+    def teachers(self) -> list[str]:
+        """Ids of the series that its levels learn from."""
+        return spread_out(self.calibration.units.ids, MOST_SERIES)
+
+    def settle(self, panel: Panel, cutoffs: Integers, least: int) -> Calibrated:
+        """Return it with its levels moved, so that parts of the series can be forecast alone.
+
+        Args:
+            panel: of the teachers at least.
+            cutoffs: that will be forecast from.
+            least: see `Predictor`.
+        """
+        return replace(self, moves=self._measure_moves(panel, cutoffs, least))
+
     def predict(self, panel: Panel, cutoffs: Integers, least: int) -> tuple[Windows, Floats]:
         """See `Predictor`."""
-        moves: Mapping[int, Floats] = {}
-        if self.calibration.kind == "adaptive":
+        moves = self.moves or {}
+        if self.learns:
             moves = self._measure_moves(panel, cutoffs, least)
         windows, quantiles = self.inner.predict(panel, cutoffs, least)
         numbers = number_cutoffs(panel, windows, self.spec)
@@ -106,7 +129,7 @@ class Calibrated:
         """Return N scales; that of a series never measured is another at each cutoff."""
         units = self.calibration.units
         scale = units.align(panel, int(cutoffs[0]))[windows.series]
-        if not set(panel.ids) <= set(units.ids):
+        if len(cutoffs) > 1 and not set(panel.ids) <= set(units.ids):
             for cutoff in cutoffs[1:]:
                 some = numbers == cutoff
                 scale[some] = units.align(panel, int(cutoff))[windows.series[some]]
@@ -125,7 +148,7 @@ class Calibrated:
         past = {int(c): (c - self._list_back()).tolist() for c in cutoffs}
         wanted = np.unique([p for all_of in past.values() for p in all_of])
         wanted = wanted[wanted >= calibration.after]
-        measured = set(spread_out(calibration.units.ids, MOST_SERIES))
+        measured = set(self.teachers)
         some = np.flatnonzero([series_id in measured for series_id in panel.ids])
         if not len(wanted) or not len(some):
             return dict.fromkeys(past, nowhere)

@@ -9,6 +9,7 @@ cutoffs showed (I. Gibbs, E. Candes: Adaptive conformal inference under distribu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self, final
 
 import numpy as np
@@ -48,6 +49,10 @@ class Units:
     lookback: int
     season: int
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {series_id: i for i, series_id in enumerate(self.ids)}
+
     @classmethod
     def fit(
         cls, kind: Literal["series", "width"], panel: Panel, until: int, lookback: int, season: int
@@ -63,8 +68,9 @@ class Units:
 
     def align(self, panel: Panel, until: int) -> Floats:
         """Return S scales in a panel's order of series; a new one's is that of its newest rows."""
-        places = {series_id: i for i, series_id in enumerate(self.ids)}
-        positions = np.array([places.get(i, -1) for i in panel.ids], dtype=np.int64)
+        positions = np.array([self._places.get(i, -1) for i in panel.ids], dtype=np.int64)
+        if len(self.ids) and (positions >= 0).all():
+            return self.scaler.spread[positions]
         numbers = panel.number_of_row
         newest = (numbers <= until) & (numbers > until - self.lookback)
         rows = newest & (positions < 0)[panel.series_of_row]

@@ -26,7 +26,13 @@ CLIP = 10.0
 DAY = float(np.log1p(86_400))
 
 
-def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int | Integers) -> Rows:
+def encode_panel(
+    fitted: Preprocessor,
+    panel: Panel,
+    *,
+    until: int | Integers,
+    scalers: dict[str, Scaler] | None = None,
+) -> Rows:
     """Encode every row of a panel.
 
     A window cut from the rows depends on nothing after its cutoff but known covariates.
@@ -37,11 +43,12 @@ def encode_panel(fitted: Preprocessor, panel: Panel, *, until: int | Integers) -
         until: grid number of the earliest cutoff that will be forecast from: series that were
             never seen in training are scaled by their rows up to here, and static covariates are
             those known here.
+        scalers: what `fitted.align` returns for them, if it was asked before.
     """
     demand_kinds(panel, fitted.source, set(fitted.categories))
     if fitted.classes:
         return _encode_classes(fitted, panel, until)
-    scalers = fitted.align(panel, until)
+    scalers = scalers or fitted.align(panel, until)
     constants = panel.static_at(until)
     births = _find_births(fitted, panel, until)
     values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)

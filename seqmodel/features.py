@@ -128,10 +128,7 @@ class Preprocessor:
             births=tuple(numbers.tolist()),
             scalers=scalers
             if spec.source.irregular
-            else {
-                name: Scaler(scaler.location[series], scaler.spread[series])
-                for name, scaler in scalers.items()
-            },
+            else {name: scaler.choose(series) for name, scaler in scalers.items()},
             categories=categories,
             reals=reals,
             weights=weights,
@@ -249,6 +246,8 @@ class Preprocessor:
         `until`; where these say nothing, by the mean of the training's series.
         """
         positions = self.find(panel.ids)
+        if len(self.ids) and (positions >= 0).all() and not self.source.irregular:
+            return {n: scaler.choose(positions) for n, scaler in self.scalers.items()}
         rows = self.list_newest(panel, until) & (positions < 0)[panel.series_of_row]
         own = measure_scalers(panel, rows, self.source, self.scaling)
         found = {}

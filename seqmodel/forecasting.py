@@ -1,31 +1,42 @@
-"""A stored model and the newest rows: quantiles of the steps to come, as an Arrow table."""
+"""A stored model and the newest rows: quantiles of the steps to come, published.
+
+table ── plan ──► shard 0 ── chunk by chunk: rows, panel, predict, judge ──► staged part ──┐
+             ├──► shard 1 ─────────────────────────────────────────────────► staged part ──┤
+             └──► ...                                                          publish ◄───┘
+
+Shards know nothing of each other: each can be made again alone, and gives the same bytes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from seqmodel.calibrating import Calibrated
 from seqmodel.calibration import Calibration
 from seqmodel.classifying import drop_unsaid, forecast_classes
-from seqmodel.covariates import demand_known
-from seqmodel.limiting import limit_forecast
+from seqmodel.errors import QualityError, quote
 from seqmodel.loading import load_model
-from seqmodel.models.naive import BASELINES, Baseline
+from seqmodel.models.naive import Baseline
 from seqmodel.panel import Panel
 from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
+from seqmodel.sharding import plan_shards
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import BASELINE as BASELINE_FILE
 from seqmodel.store.bundles import CALIBRATION, ENSEMBLE, member_key, read_manifest, read_spec
 from seqmodel.store.champion import BASELINE
-from seqmodel.store.forecasts import forecast_key, publish_forecast
+from seqmodel.store.forecasts import drop_parts, forecast_key, publish_parts, read_fence, stage_part
+from seqmodel.store.newest import list_groups
+from seqmodel.store.parts import Counts, PartRef, Shard
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
 from seqmodel.store.store import Store
+from seqmodel.telling import Tally, Teller
 from seqmodel.windowing import load_panel
-from seqmodel.windows import Windows, index_cutoffs
+from seqmodel.windows import Windows
 
 Floats = NDArray[np.float64]
 HEAD_ROWS = 5
@@ -79,6 +90,15 @@ def predict_quantiles(
     return load_predictor(store, key).predict(panel, cutoffs, least)
 
 
+def plan_forecast(store: Store, table: TableRef, spec: PipelineSpec) -> tuple[Shard, ...]:
+    """Cut a table into the shards that are forecast apart.
+
+    Classes are forecast in one go.
+    """
+    groups = list_groups(store.find(table.key))
+    return plan_shards(groups, 1 if spec.output.of_classes else spec.forecast.shards)
+
+
 def forecast_table(
     store: Store, table: TableRef, model: ModelRef | None, spec: PipelineSpec
 ) -> ForecastRef:
@@ -87,59 +107,69 @@ def forecast_table(
     Args:
         store: the data root.
         table: a judged table.
-        model: the version that serves; None for the seasonal naive.
+        model: the version that serves; None for the baseline.
         spec: the pipeline.
+
+    Raises:
+        StoreError: if another run publishes the same cutoff meanwhile.
+        QualityError: if too many series have no sane forecast.
     """
+    fence = read_fence(store, forecast_key(spec.name, table.cutoff))
     if spec.output.of_classes:
-        panel = load_panel(store, table, spec)
-        windows, rows = forecast_classes(store, panel, table, model, spec)
-        return _publish(store, table, model, windows, rows, spec)
-    levels, least = spec.output.levels, spec.window.least_rows
-    if model is None:
-        # The baseline measures its quantiles on the whole history.
-        panel = load_panel(store, table, spec)
-        cutoffs = np.array([panel.cutoff])
-        lookback = spec.window.lookback
-        windows = index_cutoffs(panel.first, panel.offsets, lookback, cutoffs, least)
-        quantiles = BASELINES[spec.baseline](
-            panel,
-            windows,
-            lookback,
-            spec.window.horizon,
-            spec.source.season,
-            levels,
-            panel.cutoff,
-        )
+        parts = [_forecast_whole(store, table, model, spec)]
     else:
-        predictor = load_predictor(store, model.key)
-        # What the version itself looks back to counts, whatever the spec says today.
-        history, births = predictor.history, predictor.births
-        panel = load_panel(store, table, spec, history=history, births=births)
-        demand_known(panel, spec.source, spec.features)
-        windows, quantiles = predictor.predict(panel, np.array([panel.cutoff]), least)
-    quantiles = limit_forecast(quantiles, spec.forecast, levels)
-    version = model.version if model else BASELINE
-    rows = arrange_rows(panel, windows, quantiles, levels, version)
-    return _publish(store, table, model, windows, rows, spec)
+        shards = plan_forecast(store, table, spec)
+        teller = load_teller(store, table, model, spec)
+        parts = [forecast_shard(store, table, teller, shard, spec) for shard in shards]
+    return publish_shards(store, table, model, parts, spec, fence)
 
 
-def _publish(
+def publish_shards(
     store: Store,
     table: TableRef,
     model: ModelRef | None,
-    windows: Windows,
-    rows: pa.Table,
+    parts: Sequence[PartRef],
     spec: PipelineSpec,
+    fence: str | None = None,
 ) -> ForecastRef:
+    """Publish the parts of all shards at once, after counting them.
+
+    Args:
+        store: the data root.
+        table: what was forecast.
+        model: the version that was asked.
+        parts: of all shards, by their number.
+        spec: the pipeline.
+        fence: what was published when the run began.
+
+    Raises:
+        QualityError: if more series than `forecast.max_failed` allows have no sane forecast, or if
+            a series is missing or double.
+        StoreError: see `publish_parts`.
+    """
+    counts = sum((part.counts for part in parts), Counts())
+    counts = counts.model_copy(
+        update={"stale": counts.stale + table.series - sum(part.seen for part in parts)}
+    )
+    try:
+        _check_parts(parts, counts, spec)
+    except QualityError:
+        drop_parts(store, [part.key for part in parts])
+        raise
     version = model.version if model else BASELINE
     key = forecast_key(spec.name, table.cutoff)
-    figures = {
+    figures: dict[str, Any] = {
         "cutoff": table.cutoff.isoformat(),
         "model_version": version,
-        "series": len(windows),
+        "series": sum(part.series for part in parts),
         "table": table.fingerprint,
+        "stale": counts.stale,
+        "short": counts.short,
+        "fallen_back": counts.failed,
+        "rows": sum(part.rows for part in parts),
     }
-    digest, manifest = publish_forecast(store, key, rows, figures)
+    files = {part.key: part.digest for part in parts}
+    digest, manifest = publish_parts(store, key, files, figures, fence)
     return ForecastRef(
         key=key,
         cutoff=table.cutoff,
@@ -147,33 +177,88 @@ def _publish(
         rows=manifest["rows"],
         series=manifest["series"],
         fingerprint=digest,
+        head=next((part.head for part in parts if part.head), ()),
+        counts=counts,
+    )
+
+
+def load_teller(
+    store: Store, table: TableRef, model: ModelRef | None, spec: PipelineSpec
+) -> Teller:
+    """Load what forecasts a table: the version that serves, or the baseline."""
+    predictor = load_predictor(store, model.key) if model else None
+    return Teller.open(store, table, predictor, model.version if model else BASELINE, spec)
+
+
+def forecast_shard(
+    store: Store, table: TableRef, teller: Teller, shard: Shard, spec: PipelineSpec
+) -> PartRef:
+    """Forecast one shard into a staged part file; the same again gives the same bytes.
+
+    Args:
+        store: the data root.
+        table: what is forecast.
+        teller: of the same table.
+        shard: which series.
+        spec: the pipeline.
+    """
+    tally = Tally()
+    key = forecast_key(spec.name, table.cutoff)
+    name, digest = stage_part(store, key, shard.number, teller.schema, teller.tell(shard, tally))
+    head = () if tally.head is None else tally.head.slice(0, HEAD_ROWS).to_pylist()
+    return PartRef(
+        key=name,
+        number=shard.number,
+        digest=digest,
+        rows=tally.rows,
+        series=tally.series,
+        seen=tally.seen,
+        first=tally.first,
+        last=tally.last,
+        counts=tally.counts,
+        head=tuple(_show(row) for row in head),
+    )
+
+
+def _forecast_whole(
+    store: Store, table: TableRef, model: ModelRef | None, spec: PipelineSpec
+) -> PartRef:
+    """Forecast classes in one go into a staged part file."""
+    panel = load_panel(store, table, spec)
+    windows, rows = forecast_classes(store, panel, table, model, spec)
+    key = forecast_key(spec.name, table.cutoff)
+    name, digest = stage_part(store, key, 0, rows.schema, [rows])
+    return PartRef(
+        key=name,
+        number=0,
+        digest=digest,
+        rows=rows.num_rows,
+        series=len(windows),
+        seen=table.series,
+        first=None,
+        last=None,
         head=tuple(_show(row) for row in drop_unsaid(rows.slice(0, HEAD_ROWS)).to_pylist()),
     )
 
 
-def arrange_rows(
-    panel: Panel, windows: Windows, quantiles: Floats, levels: tuple[float, ...], version: str
-) -> pa.Table:
-    """Lay forecasts from the panel's cutoff out as rows, a row a series and step.
-
-    Returns:
-        `series_id, cutoff, timestamp, step, q...,` and `model_version`.
-    """
-    count, horizon, _ = quantiles.shape
-    moment = pa.timestamp("us", tz="UTC")
-    moments = panel.grid.moment(panel.cutoff + np.arange(horizon + 1))
-    columns: dict[str, pa.Array] = {
-        "series_id": pa.array(panel.ids, pa.string()).take(
-            pa.array(np.repeat(windows.series, horizon))
-        ),
-        "cutoff": pa.array(np.full(count * horizon, moments[0])).cast(moment),
-        "timestamp": pa.array(np.tile(moments[1:], count)).cast(moment),
-        "step": pa.array(np.tile(np.arange(1, horizon + 1, dtype=np.int32), count)),
-    }
-    for i, level in enumerate(levels):
-        columns[f"q{level:g}"] = pa.array(quantiles[:, :, i].ravel())
-    columns["model_version"] = pa.array([version] * (count * horizon), pa.string())
-    return pa.table(columns)
+def _check_parts(parts: Sequence[PartRef], counts: Counts, spec: PipelineSpec) -> None:
+    """Refuse a forecast with missing or double series, or with too many that are not sane."""
+    horizon, done = spec.window.horizon, [part for part in parts if part.first is not None]
+    ordered = all(a.last < b.first for a, b in pairwise(done))  # type: ignore[operator]
+    if not ordered or any(part.rows != part.series * horizon for part in parts):
+        raise QualityError(
+            f"found shards of the forecast that overlap or lack steps, needed {horizon} rows of"
+            " each series once; run again, and report it if it stays so"
+        )
+    series, failed = sum(part.series for part in parts), counts.fallen_back
+    most = 0 if spec.forecast.sanity == "critical" else int(spec.forecast.max_failed * series)
+    if failed > most and spec.forecast.sanity != "info":
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.failed.items())
+        raise QualityError(
+            f"found {failed} of {series} series whose forecast is not sane ({reasons}; such as"
+            f" {', '.join(map(quote, counts.failed_ids))}), needed at most {most}; look at the"
+            " model, roll back, or change forecast.sanity, bound or max_failed"
+        )
 
 
 def _show(row: dict[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,8 @@ class Grid:
     def holds(self, moments: Integers) -> NDArray[np.bool_]:
         """Return which moments (microseconds UTC) are on the grid."""
         if self.step is not None:
-            return np.equal(moments % self.step, 0)
+            # A product is quicker than a remainder.
+            return np.equal(moments // self.step * self.step, moments)
         return np.isin(moments, _list_moments(self.freq))
 
     def last_complete(self, as_of: datetime) -> int:

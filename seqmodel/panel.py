@@ -9,6 +9,7 @@ series c         |##____|hhhh|          _ missing: the series ended early
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -90,15 +91,15 @@ class Panel:
         """R, rows of all series."""
         return int(self.offsets[-1])
 
-    @property
+    @cached_property
     def series_of_row(self) -> NDArray[np.int32]:
         """R numbers of the series each row belongs to."""
         return np.repeat(np.arange(len(self.ids), dtype=np.int32), np.diff(self.offsets))
 
-    @property
+    @cached_property
     def number_of_row(self) -> Integers:
         """R grid numbers."""
-        starts = np.repeat(self.offsets[:-1] - self.first, np.diff(self.offsets))
+        starts = (self.offsets[:-1] - self.first)[self.series_of_row]
         return np.arange(self.rows, dtype=np.int64) - starts
 
     def static_at(self, number: int | Integers) -> dict[str, NDArray[Any]]:

@@ -55,16 +55,16 @@ def build_panel(
         numbers = number_events(codes, moments <= cutoff, NEWEST + 1)
         cutoff = NEWEST
     else:
-        _refuse_off_grid(rows, moments, grid)
         numbers = grid.number(moments)
+        _refuse_off_grid(rows, moments, grid)
     step = np.diff(codes) * 2 + np.sign(np.diff(numbers))
     if (step <= 0).any():
         raise DataError(
             "found rows out of order or double, needed them sorted by series and time; take the"
             " table that ingest wrote"
         )
-    first = np.full(len(ids), cutoff + 1, dtype=np.int64)
-    np.minimum.at(first, codes, numbers)
+    # In order as they are, the first row of a series is its oldest.
+    first = np.minimum(numbers[np.flatnonzero(np.diff(codes, prepend=-1))], cutoff + 1)
     if begins:
         first = np.minimum(first, [begins.get(series_id, cutoff + 1) for series_id in ids])
     offsets = np.concatenate([[0], np.cumsum(cutoff + horizon + 1 - first)])
@@ -96,7 +96,10 @@ def build_panel(
     )
     if panel.moments is not None:
         panel.moments[panel.offsets[codes[past]] + (numbers - first[codes])[past]] = moments[past]
-    _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), columns)
+    if past.all():
+        _place(panel, codes, numbers, rows, columns)
+    else:
+        _place(panel, codes[past], numbers[past], rows.filter(pa.array(past)), columns)
     later = rows.filter(pa.array(~past)).select(["series_id", "timestamp", *source.known])
     for table in (later, future):
         if table is not None and source.known and table.num_rows:
@@ -202,10 +205,20 @@ def _take(column: pa.ChunkedArray, rows: pa.Array, categorical: bool) -> NDArray
 
 
 def _code_series(column: pa.ChunkedArray) -> tuple[list[str], Integers]:
-    encoded = column.combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+    """Return the ids in the order of their runs of rows, and R numbers of the run."""
+    if not len(column):
+        return [], np.zeros(0, dtype=np.int64)
+    if pa.types.is_dictionary(column.type):
+        chunks = column.unify_dictionaries().chunks
+    else:
+        encoded = column.combine_chunks().dictionary_encode()
+        chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
+    raw = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+    starts = np.flatnonzero(np.diff(raw, prepend=-1))
+    # A dictionary may hold ids of rows that were left out.
+    ids = chunks[-1].dictionary.take(pa.array(raw[starts])).to_pylist()
+    lengths = np.diff(starts, append=len(raw))
+    return ids, np.repeat(np.arange(len(ids), dtype=np.int64), lengths)
 
 
 def _as_integers(column: pa.ChunkedArray) -> Integers:

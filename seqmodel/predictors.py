@@ -105,12 +105,13 @@ class Network:
         from seqmodel.models.outputs import choose_head
 
         head, spec, fitted = choose_head(self.spec.output), self.spec, self.fitted
-        rows = encode_panel(fitted, panel, until=until)
+        scalers = fitted.align(panel, until)
+        rows = encode_panel(fitted, panel, until=until, scalers=scalers)
         reader = WindowReader(rows, fitted.cut(spec, in_target_unit=head.unit == "target"))
         quantiles = predict_windows(self.model, head, reader, windows, spec.train.batch_size)
         if head.unit == "target":
             return quantiles
-        return fitted.inverse(quantiles, fitted.align(panel, until)["target"], windows.series)
+        return fitted.inverse(quantiles, scalers["target"], windows.series)
 
 
 @final

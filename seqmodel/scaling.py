@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
@@ -91,17 +92,22 @@ class Grouped:
             found: Floats = np.bincount(self.series, of, self.count) / self.sizes
         return found
 
-    @property
+    @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """S numbers of observed values."""
         return np.bincount(self.series, minlength=self.count)
 
+    @cached_property
+    def standard(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation."""
+        mean = self.mean(self.values)
+        # Two passes: the one-pass formula loses all digits of a large mean.
+        return mean, np.sqrt(self.mean((self.values - mean[self.series]) ** 2))
+
 
 def measure_standard(g: Grouped) -> tuple[Floats, Floats]:
     """Mean and standard deviation."""
-    mean = g.mean(g.values)
-    # Two passes: the one-pass formula loses all digits of a large mean.
-    return mean, np.sqrt(g.mean((g.values - mean[g.series]) ** 2))
+    return g.standard
 
 
 def measure_robust(g: Grouped) -> tuple[Floats, Floats]:
@@ -210,6 +216,10 @@ class Scaler:
         """Undo `transform` for N x ... values of N numbered series."""
         shape = (-1, *(1,) * (values.ndim - 1))
         return values * self.spread[series].reshape(shape) + self.location[series].reshape(shape)
+
+    def choose(self, positions: Numbers) -> Scaler:
+        """Return the statistics of some of the series."""
+        return Scaler(location=self.location[positions], spread=self.spread[positions])
 
     def take(self, positions: NDArray[np.int64], fallback: Scaler) -> Scaler:
         """Return the statistics of other series in another order.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, WithJsonSchema, field_validator, model_validator
 
-from seqmodel.specs.base import Columns, Spec, check_order
+from seqmodel.specs.base import Columns, Share, Spec, check_order
 from seqmodel.specs.classes import ClassBaseline, check_classes, declare_target
 from seqmodel.specs.members import Baseline, list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
@@ -63,7 +63,41 @@ class BacktestSpec(Spec):
 
 
 class ForecastSpec(Spec):
-    """Limits on what is published."""
+    """How the forecast is made, and limits on what is published."""
+
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=500,
+        description="parts of the series that are forecast apart, each a task that can be tried"
+        " again alone; by default one for every two million rows of the table",
+    )
+    at_once: int = Field(
+        2, ge=1, le=64, description="processes that forecast shards at the same time (processes)"
+    )
+    stale: int | None = Field(
+        None,
+        ge=0,
+        description="age of a series' newest target at which it counts as ended and is skipped; by"
+        " default as far back as the model reads (steps)",
+    )
+    sanity: Literal["critical", "warning", "info"] = Field(
+        "warning",
+        description="a series whose forecast is not finite, not ascending or out of bounds:"
+        " critical refuses the run, warning publishes the baseline's forecast of it instead, info"
+        " publishes what is finite as it is; counted in any case",
+    )
+    bound: float | None = Field(
+        100.0,
+        gt=0,
+        description="distance from all that was observed in what the model reads at which a"
+        " forecast is out of bounds (times the greatest size observed)",
+    )
+    max_failed: Share = Field(
+        0.05,
+        description="share of series with the baseline's forecast instead before the run is"
+        " refused",
+    )
 
     minimum: float | None = Field(None, description="least forecast possible (target's unit)")
     maximum: float | None = Field(None, description="greatest forecast possible (target's unit)")

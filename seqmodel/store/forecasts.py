@@ -1,8 +1,15 @@
-"""Forecasts, published by a manifest: readers trust only what it names."""
+"""Forecasts, published by a manifest: readers trust only what it names.
+
+staging/forecasts/cutoff=.../part-00003-<sha256>.parquet     a shard that is done; others may not be
+forecasts/cutoff=.../part-00003-<sha256>.parquet             moved there once all are
+forecasts/cutoff=.../_manifest.json                          replaced last, at once
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +19,12 @@ import pyarrow.parquet as pq
 
 from seqmodel.errors import StoreError
 from seqmodel.store.fingerprints import digest_bytes, digest_file
-from seqmodel.store.store import Store
-from seqmodel.store.tables import write_table
+from seqmodel.store.store import Store, flush_folder
+from seqmodel.store.tables import ROW_GROUP
 
 MANIFEST = "_manifest.json"
+#: Columns that repeat themselves; forecasts never do, to look for repetitions is lost time.
+REPEATED = ("series_id", "cutoff", "timestamp", "step", "label", "model_version")
 
 
 def format_moment(moment: datetime) -> str:
@@ -28,38 +37,144 @@ def forecast_key(pipeline: str, cutoff: datetime) -> str:
     return f"{pipeline}/forecasts/cutoff={format_moment(cutoff)}"
 
 
-def publish_forecast(
-    store: Store, key: str, rows: pa.Table, figures: dict[str, Any]
+def stage_part(
+    store: Store, key: str, number: int, schema: pa.Schema, tables: Iterable[pa.Table]
+) -> tuple[str, str]:
+    """Write the rows of one shard where nobody reads yet, under a name of their own content.
+
+    Args:
+        store: the data root.
+        key: folder of the cutoff.
+        number: of the shard.
+        schema: of the rows.
+        tables: rows, in order, taken one after the other.
+
+    Returns:
+        Key that the file will have once published, and its sha256.
+    """
+    with store.workshop(key.split("/", 1)[0]) as shop:
+        draft = shop / "part.parquet"
+        names = [name for name in schema.names if name in REPEATED]
+        with pq.ParquetWriter(draft, schema, compression="zstd", use_dictionary=names) as writer:
+            for table in tables:
+                writer.write_table(table, row_group_size=ROW_GROUP)
+        digest = digest_file(draft)
+        name = f"{key}/part-{number:05d}-{digest[:8]}.parquet"
+        store.stage_file(draft, name)
+    return name, digest
+
+
+def read_fence(store: Store, key: str) -> str:
+    """Return what is published at a cutoff now, as a digest; empty where nothing is.
+
+    Whoever has read it before making a forecast publishes only if it is still the same.
+    """
+    path = store.path(f"{key}/{MANIFEST}")
+    return digest_bytes(path.read_bytes()) if path.is_file() else ""
+
+
+def publish_parts(
+    store: Store,
+    key: str,
+    parts: Mapping[str, str],
+    figures: dict[str, Any],
+    fence: str | None = None,
 ) -> tuple[str, dict[str, Any]]:
-    """Publish forecast rows: parts first, under names of their own content, the manifest last.
+    """Publish staged parts together: moved into place first, the manifest last.
 
     A reader sees the old manifest and the old parts, or the new ones, never a mixture. Parts that
-    the new manifest does not name are removed after it is in place.
+    the new manifest does not name are removed after it is in place. To publish the same again
+    changes nothing.
+
+    Args:
+        store: the data root.
+        key: folder of the cutoff.
+        parts: key of each part -> sha256.
+        figures: `cutoff`, `model_version`, `rows`, ...; `files` is added.
+        fence: what `read_fence` said before; by default whatever is there is replaced.
+
+    Returns:
+        sha256 of the manifest, and the manifest.
+
+    Raises:
+        StoreError: if another run has published the cutoff meanwhile, if a part is gone or
+            changed, or if the data root takes no more.
+    """
+    # Two live copies of a run would take each other's parts for strays.
+    with _lock(store, key):
+        return _publish(store, key, parts, figures, fence)
+
+
+def drop_parts(store: Store, names: Iterable[str]) -> None:
+    """Remove staged parts that will not be published."""
+    for name in names:
+        store.staged_path(name).unlink(missing_ok=True)
+
+
+def _lock(store: Store, key: str) -> AbstractContextManager[None]:
+    return store.lock(f"{key.split('/', 1)[0]}/.forecasts.lock")
+
+
+def _publish(
+    store: Store, key: str, parts: Mapping[str, str], figures: dict[str, Any], fence: str | None
+) -> tuple[str, dict[str, Any]]:
+    manifest = {**figures, "files": {name.rsplit("/", 1)[1]: d for name, d in parts.items()}}
+    text = json.dumps(manifest, indent=2) + "\n"
+    digest = digest_bytes(text.encode())
+    if fence is not None and read_fence(store, key) not in {fence, digest}:
+        drop_parts(store, parts)
+        raise StoreError(
+            f"found {store.path(key)} published by another run meanwhile, needed it as it was when"
+            " this one began; that run's forecast stands, run again to replace it"
+        )
+    try:
+        for name, wanted in parts.items():
+            _settle(store, name, wanted)
+        folder = store.path(key)
+        flush_folder(folder)
+        store.write_text(f"{key}/{MANIFEST}", text)
+        for stray in folder.glob("part-*.parquet"):
+            if stray.name not in manifest["files"]:
+                stray.unlink()
+    except OSError as error:
+        raise store.refuse(error) from error
+    return digest, manifest
+
+
+def _settle(store: Store, name: str, wanted: str) -> None:
+    """Move a staged part into place; one that is there already stays."""
+    place, staged = store.path(name), store.staged_path(name)
+    if place.is_file() and digest_file(place) == wanted:
+        staged.unlink(missing_ok=True)
+        return
+    if not staged.is_file() or digest_file(staged) != wanted:
+        raise StoreError(
+            f"found {staged} missing or changed since its shard was forecast, needed the file with"
+            f" sha256 {wanted[:8]}...; run again"
+        )
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staged.replace(place)
+
+
+def publish_forecast(
+    store: Store, key: str, rows: pa.Table, figures: dict[str, Any], fence: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Publish forecast rows as one part, as `publish_parts` does.
 
     Args:
         store: the data root.
         key: folder of the cutoff.
         rows: all rows.
         figures: `cutoff`, `model_version`, ...; `rows` and `files` are added.
+        fence: what `read_fence` said before; by default whatever is there is replaced.
 
     Returns:
         sha256 of the manifest, and the manifest.
     """
-    folder, pipeline = store.path(key), key.split("/", 1)[0]
-    # Two live copies of a run would take each other's parts for strays.
-    with store.lock(f"{pipeline}/.forecasts.lock"), store.workshop(pipeline) as shop:
-        draft = shop / "part.parquet"
-        write_table(draft, rows)
-        digest = digest_file(draft)
-        name = f"part-00000-{digest[:8]}.parquet"
-        store.move_file(draft, f"{key}/{name}")
-        manifest = {**figures, "rows": rows.num_rows, "files": {name: digest}}
-        text = json.dumps(manifest, indent=2) + "\n"
-        store.write_text(f"{key}/{MANIFEST}", text)
-        for stray in folder.glob("part-*.parquet"):
-            if stray.name not in manifest["files"]:
-                stray.unlink()
-    return digest_bytes(text.encode()), manifest
+    with _lock(store, key):
+        name, digest = stage_part(store, key, 0, rows.schema, [rows])
+        figures = {**figures, "rows": rows.num_rows}
+        return _publish(store, key, {name: digest}, figures, fence)
 
 
 def read_forecast(folder: Path | str) -> pa.Table:
@@ -71,11 +186,19 @@ def read_forecast(folder: Path | str) -> pa.Table:
     Raises:
         StoreError: if there is no manifest, or a file is not the one it names.
     """
-    folder = Path(folder)
+    return _read_checked(Path(folder), None)
+
+
+def read_first(folder: Path | str) -> pa.Table:
+    """Read the first part of a published forecast alone, as `read_forecast` does."""
+    return _read_checked(Path(folder), 1)
+
+
+def _read_checked(folder: Path, most: int | None) -> pa.Table:
     manifest = _read_bytes(folder)
     while True:
         try:
-            return _read_parts(folder, manifest)
+            return pa.concat_tables(list(_read_parts(folder, manifest, most)))
         except StoreError:
             # The cutoff may have been published again between manifest and parts.
             before, manifest = manifest, _read_bytes(folder)
@@ -93,16 +216,15 @@ def _read_bytes(folder: Path) -> bytes:
         ) from None
 
 
-def _read_parts(folder: Path, manifest: bytes) -> pa.Table:
+def _read_parts(folder: Path, manifest: bytes, most: int | None) -> Iterator[pa.Table]:
     try:
-        files = json.loads(manifest)["files"].items()
+        files = list(json.loads(manifest)["files"].items())
     except (ValueError, TypeError, KeyError, AttributeError):
         raise StoreError(
             f"found {folder / MANIFEST} damaged, needed the names and checksums of its files;"
             " publish the cutoff again"
         ) from None
-    parts = []
-    for name, digest in files:
+    for name, digest in files[:most]:
         path = folder / name
         data = path.read_bytes() if path.is_file() else b""
         if digest_bytes(data) != digest:
@@ -110,5 +232,4 @@ def _read_parts(folder: Path, manifest: bytes) -> pa.Table:
                 f"found {path} missing or changed, needed the file its manifest names; publish the"
                 " cutoff again"
             )
-        parts.append(pq.read_table(pa.BufferReader(data)))
-    return pa.concat_tables(parts)
+        yield pq.read_table(pa.BufferReader(data))

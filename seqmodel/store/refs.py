@@ -14,6 +14,7 @@ from pydantic import Field
 
 from seqmodel.store.comparisons import Paired
 from seqmodel.store.ledgers import FileLedger, Ledger
+from seqmodel.store.parts import Counts
 from seqmodel.store.ref import Ref
 from seqmodel.table.quality import Verdict
 
@@ -254,6 +255,7 @@ class ForecastRef(Ref):
         series: series forecast.
         fingerprint: sha256 of the manifest.
         head: the first rows, for a person to see.
+        counts: series that were skipped, or forecast by the baseline instead.
     """
 
     key: str
@@ -263,6 +265,7 @@ class ForecastRef(Ref):
     series: int
     fingerprint: str
     head: tuple[dict[str, Any], ...] = ()
+    counts: Counts = Counts()
 
     def needs(self) -> tuple[str, ...]:
         """See `Ref.needs`."""

@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, final
 
@@ -82,7 +83,8 @@ class Sweep:
     def _list_staged(self) -> Iterator[str]:
         """Yield what killed runs and refused tables left in staging."""
         drafts = [p for p in self._list(STAGING) if p.name.startswith("tmp-")]
-        for path in (*drafts, *self._list(f"{STAGING}/tables"), *self._list(f"{STAGING}/training")):
+        rooms = [self._list(f"{STAGING}/{room}") for room in ("tables", "training", "forecasts")]
+        for path in (*drafts, *chain(*rooms)):
             if self._was_left(path):
                 yield str(path.relative_to(self.store.root))
 

@@ -85,7 +85,7 @@ class Store:
             parent.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix="tmp-", dir=parent))
         except OSError as error:
-            raise self._refused(error) from error
+            raise self.refuse(error) from error
         try:
             yield folder
         finally:
@@ -112,7 +112,7 @@ class Store:
                 f"found {path} held for {patience:.0f} s, needed it free; end the other run"
             ) from None
         except OSError as error:
-            raise self._refused(error) from error
+            raise self.refuse(error) from error
         try:
             yield
         finally:
@@ -140,6 +140,11 @@ class Store:
         flush_folder(path.parent)
         return path
 
+    def stage_file(self, draft: Path, key: str) -> Path:
+        """Move a finished file to the staged place of `key`, as `move_file` does."""
+        staged = self.staged_path(key).relative_to(self.root).as_posix()
+        return self.move_file(draft, staged)
+
     def write_json(self, key: str, value: Any) -> Path:
         """Write a value as indented JSON, atomically."""
         text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
@@ -152,7 +157,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, text.encode())
         except OSError as error:
-            raise self._refused(error) from error
+            raise self.refuse(error) from error
         return path
 
     def read_json(self, key: str) -> Any:
@@ -171,7 +176,8 @@ class Store:
                 f"found {path} damaged, needed JSON; remove it and run again"
             ) from None
 
-    def _refused(self, error: OSError) -> StoreError:
+    def refuse(self, error: OSError) -> StoreError:
+        """Return what is said when the root cannot be written to."""
         return StoreError(
             f"found the data root {self.root} not writable ({error.strerror or error}), needed to"
             " write there; change its permissions or name another by --data-root"

@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 import pytest
 
 from seqmodel import forecasting, jobs
-from seqmodel.errors import DataError, StoreError
+from seqmodel.errors import DataError, QualityError, StoreError
 from seqmodel.forecasting import (
     BASELINE,
-    arrange_rows,
     forecast_table,
     load_model,
     predict_quantiles,
@@ -21,9 +20,11 @@ from seqmodel.forecasting import (
 from seqmodel.grid import to_datetime
 from seqmodel.limiting import limit_forecast
 from seqmodel.specs import ForecastSpec
-from seqmodel.store.forecasts import read_forecast
+from seqmodel.store import tables
+from seqmodel.store.forecasts import forecast_key, read_forecast
 from seqmodel.store.refs import ForecastRef
 from seqmodel.store.store import Store
+from seqmodel.telling import arrange_rows
 from seqmodel.training import train_model
 from seqmodel.windowing import load_panel, make_windows
 from seqmodel.windows import index_cutoffs
@@ -316,3 +317,143 @@ def test_forecasting_twice_writes_the_same_bytes(trained):
     store, table, model = trained
     first = forecast_table(store, table, model, SPEC)
     assert forecast_table(store, table, model, SPEC).fingerprint == first.fingerprint
+
+
+@pytest.fixture
+def cut(trained, monkeypatch):
+    """The same table in row groups so small that it can be cut into shards."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 40)
+    store, _, model = trained
+    return store, put_table(store, ALL, SPEC).table, model
+
+
+def with_forecast(**knobs):
+    return make_known_spec(grid=SPEC.grid, scaling=SPEC.scaling, forecast=knobs)
+
+
+@pytest.mark.parametrize("serves", ["a network", "the baseline"])
+def test_shards_together_say_what_the_table_says_in_one_go(trained, cut, serves):
+    store, table, model = cut if serves == "a network" else (*cut[:2], None)
+    whole = read(store, forecast_table(store, trained[1], model, SPEC))
+    spec = with_forecast(shards=3)
+    assert len(forecasting.plan_forecast(store, table, spec)) == 3
+    ref = forecast_table(store, table, model, spec)
+    rows = read(store, ref)
+    names = [n for n in rows.column_names if not n.startswith("q")]
+    assert rows.select(names).equals(whole.select(names))
+    np.testing.assert_allclose(stack(rows), stack(whole), rtol=1e-6)
+    manifest = json.loads((store.path(ref.key) / "_manifest.json").read_text())
+    assert [name[:10] for name in manifest["files"]] == ["part-00000", "part-00001", "part-00002"]
+    assert (manifest["rows"], manifest["series"]) == (4 * HORIZON, 4)
+
+
+def test_a_shard_made_again_alone_gives_the_same_bytes(cut):
+    store, table, model = cut
+    spec = with_forecast(shards=3)
+    shards = forecasting.plan_forecast(store, table, spec)
+    teller = forecasting.load_teller(store, table, model, spec)
+    parts = [forecasting.forecast_shard(store, table, teller, s, spec) for s in shards]
+    for shard in reversed(shards):
+        fresh = forecasting.load_teller(store, table, model, spec)
+        again = forecasting.forecast_shard(store, table, fresh, shard, spec)
+        assert again == parts[shard.number]
+
+
+@pytest.fixture
+def blind(monkeypatch):
+    """A network that says nothing of one series."""
+    predict = forecasting.Network.predict
+
+    def lose(network, panel, cutoffs, least):
+        windows, quantiles = predict(network, panel, cutoffs, least)
+        quantiles[[panel.ids[s] == "002" for s in windows.series], 2] = np.nan
+        return windows, quantiles
+
+    monkeypatch.setattr(forecasting.Network, "predict", lose)
+
+
+@pytest.mark.usefixtures("blind")
+@pytest.mark.parametrize("sanity", ["warning", "info"])
+def test_a_series_without_a_sane_forecast_has_the_baselines_and_says_so(cut, sanity):
+    store, table, model = cut
+    spec = with_forecast(shards=2, max_failed=0.25, sanity=sanity)
+    ref = forecast_table(store, table, model, spec)
+    rows, base = read(store, ref), read(store, forecast_table(store, table, None, spec))
+    failed = pc.equal(rows["series_id"], "002")
+    assert rows.filter(failed).equals(base.filter(failed))
+    assert set(rows.filter(pc.invert(failed))["model_version"].to_pylist()) == {model.version}
+    assert ref.counts.failed == {"not finite": 1}
+    assert ref.counts.failed_ids == ("002",)
+
+
+@pytest.mark.usefixtures("blind")
+@pytest.mark.parametrize("knobs", [{"max_failed": 0.2}, {"sanity": "critical"}])
+def test_too_many_of_them_refuse_the_run_and_leave_what_is_published(cut, knobs):
+    store, table, model = cut
+    before = forecast_table(store, table, None, SPEC)
+    with pytest.raises(QualityError, match=r"1 of 4 series .*1 not finite; such as '002'"):
+        forecast_table(store, table, model, with_forecast(**knobs))
+    assert read(store, before)["model_version"].to_pylist()[0] == BASELINE
+
+
+def test_series_that_ended_are_skipped_and_counted(trained):
+    store, _, model = trained
+    hours, ids = read_hours(ALL), ALL["series_id"]
+    gone = pc.equal(ids, "001").to_numpy() & (hours > END - 100)
+    late = pc.equal(ids, "002").to_numpy() & (hours > END - 5)
+    table = put_table(store, ALL.filter(pa.array(~gone & ~late)), SPEC).table
+    ref = forecast_table(store, table, model, SPEC)
+    assert (ref.series, ref.counts.stale) == (3, 1)
+    assert "001" not in read(store, ref)["series_id"].to_pylist()
+    ref = forecast_table(store, table, model, with_forecast(stale=4))
+    assert (ref.series, ref.counts.stale) == (2, 2)
+    assert forecast_table(store, table, model, with_forecast(stale=12)).counts.stale == 1
+    manifest = json.loads((store.path(ref.key) / "_manifest.json").read_text())
+    assert (manifest["stale"], manifest["short"], manifest["fallen_back"]) == (1, 0, {})
+
+
+def test_series_with_too_little_history_are_counted(trained):
+    store, table, model = trained
+    window = {"lookback": LOOKBACK, "horizon": HORIZON, "short": "drop"}
+    ref = forecast_table(store, table, model, make_known_spec(window=window))
+    assert (ref.series, ref.counts.short, ref.counts.stale) == (3, 1, 0)
+
+
+def test_a_cutoff_published_by_another_run_meanwhile_is_left_to_it(cut, monkeypatch):
+    store, table, model = cut
+    staging = store.path(f"{SPEC.name}/staging")
+    before = set(staging.rglob("part-*"))
+    stage = forecasting.stage_part
+
+    def publish_first(*args):
+        monkeypatch.setattr(forecasting, "stage_part", stage)
+        forecast_table(store, table, None, SPEC)
+        return stage(*args)
+
+    monkeypatch.setattr(forecasting, "stage_part", publish_first)
+    with pytest.raises(StoreError, match="published by another run meanwhile"):
+        forecast_table(store, table, model, with_forecast(shards=2))
+    key = forecast_key(SPEC.name, table.cutoff)
+    assert set(read_forecast(store.path(key))["model_version"].to_pylist()) == {BASELINE}
+    assert set(staging.rglob("part-*")) <= before
+
+
+def test_adaptive_levels_of_shards_are_those_of_the_whole_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 40)
+    store = Store(tmp_path)
+    backtest = {"cutoffs": 2, "step": 6}
+    output = {"calibration": "adaptive", "adapt_cutoffs": 3, "adapt_rate": 0.5}
+    model = {"kind": "rnn", "units": 4, "dropout": 0.0}
+    spec = make_known_spec(output=output, model=model, backtest=backtest)
+    judged = put_table(store, ALL, spec)
+    windows = make_windows(store, judged, spec)
+    ref = train_model(store, windows, spec, AS_OF, {}, ignore_progress, table=judged.table)
+    whole = read(store, forecast_table(store, judged.table, ref, spec))
+    assert forecasting.load_predictor(store, ref.key).learns
+    spec = spec.model_copy(update={"forecast": ForecastSpec(shards=3)})
+    rows = read(store, forecast_table(store, judged.table, ref, spec))
+    np.testing.assert_allclose(stack(rows), stack(whole), rtol=1e-6)
+    alone = forecasting.load_predictor(store, ref.key)
+    panel = load_panel(store, judged.table, spec)
+    _, direct = alone.predict(panel, np.array([panel.cutoff]), 1)
+    np.testing.assert_allclose(stack(whole), direct, rtol=1e-6)

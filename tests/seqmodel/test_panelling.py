@@ -13,7 +13,6 @@ from seqmodel.calendar_features import choose_cycles, make_calendar
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
 from seqmodel.features import Preprocessor
-from seqmodel.forecasting import arrange_rows
 from seqmodel.grid import Grid, to_datetime, to_microseconds
 from seqmodel.models.naive import predict_naive
 from seqmodel.panel import read_labels
@@ -26,6 +25,7 @@ from seqmodel.store.tables import publish_table
 from seqmodel.table.ingesting import ingest_table
 from seqmodel.table.quality import Verdict
 from seqmodel.table.reading import look_at
+from seqmodel.telling import arrange_rows
 from seqmodel.windowing import load_panel, make_windows
 from seqmodel.windows import index_cutoffs
 

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqmodel.forecasting import arrange_rows
 from seqmodel.grid import to_datetime
 from seqmodel.scoring.real import take_actuals
 from seqmodel.store.forecasts import forecast_key, publish_forecast
 from seqmodel.store.refs import RunRef
+from seqmodel.telling import arrange_rows
 from seqmodel.windowing import load_panel
 from seqmodel.windows import index_cutoffs
 from tests.seqmodel.small import START, make_spec, make_table, put_table
