@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodel.calendar_features import choose_cycles, make_calendar
+from seqmodel.categories import read_labels
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
 from seqmodel.features import Preprocessor
 from seqmodel.grid import Grid, to_datetime, to_microseconds
 from seqmodel.models.naive import predict_naive
-from seqmodel.panel import read_labels
 from seqmodel.panelling import build_panel
 from seqmodel.specs import PipelineSpec, SourceSpec
 from seqmodel.store.refs import ValidatedTableRef
