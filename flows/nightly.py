@@ -9,6 +9,7 @@ from datetime import datetime
 
 from prefect import flow, get_run_logger
 
+from flows.approving import approve
 from flows.stages import begin, conclude, prepare, publish, renew, reported, watch
 from seqmodel.errors import SpecError
 from seqmodel.specs import PipelineSpec
@@ -38,6 +39,7 @@ def nightly(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
             get_run_logger().exception("the retraining failed, the champion forecasts")
             course.notes.append(f"The retraining failed: {error}")
         publish(course, spec)
+        approve(course, spec)
     return conclude(course, spec)
 
 

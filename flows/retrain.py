@@ -9,6 +9,7 @@ from datetime import datetime
 
 from prefect import flow
 
+from flows.approving import approve
 from flows.stages import begin, conclude, prepare, renew, reported
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
@@ -26,6 +27,7 @@ def retrain(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
     with reported(course, spec):
         prepare(course, spec)
         renew(course, spec)
+        approve(course, spec)
     return conclude(course, spec)
 
 

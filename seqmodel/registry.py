@@ -1,4 +1,4 @@
-"""The stored versions of a pipeline: list, show, compare, check, prune, export.
+"""The stored versions of a pipeline: list, show, compare, promote, check, prune, export.
 
 python -m seqmodel.registry list --name departures
 """
@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from seqmodel.errors import SeqmodelError, SpecError
+from seqmodel.errors import SeqmodelError, SpecError, StoreError
 from seqmodel.specs import RegistrySpec
-from seqmodel.store.champion import read_journal
+from seqmodel.store.bundles import read_model
+from seqmodel.store.champion import Champion, read_champion, read_journal, swap_champion
 from seqmodel.store.checking import check_store
 from seqmodel.store.retention import prune_store
 from seqmodel.store.store import ROOT_VARIABLE, Store
@@ -63,6 +64,9 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     show.add_argument("version", help="its name, champion or previous")
     compare = add("compare", "list what differs between two versions")
     compare.add_argument("versions", nargs=2, metavar="VERSION", help="a name, champion, previous")
+    promote = add("promote", "let a version serve, such as one that waits for a person")
+    promote.add_argument("version", help="its name")
+    promote.add_argument("--reason", default="by hand", help="one sentence for the journal")
     add("check", "check every stored file against its checksum")
     prune = add("prune", "remove what is old and named by nothing")
     prune.add_argument("--nights", type=int, help="age of versions, tables, reports (nights)")
@@ -117,6 +121,26 @@ def _compare(store: Store, chosen: argparse.Namespace) -> int:
     found = compare_versions(one, other)
     rows = [(name, _write(a), _write(b)) for name, (a, b) in found.items()]
     _print(("what", one.version, other.version), rows)
+    return 0
+
+
+def _promote(store: Store, chosen: argparse.Namespace) -> int:
+    pointer = read_champion(store, chosen.name)
+    model = read_model(store, chosen.name, chosen.version)
+    if pointer and pointer.version == model.version:
+        raise StoreError(
+            f"found {model.version} serving already, needed another version to promote; name one"
+            " that list shows"
+        )
+    previous = pointer.version if pointer else None
+    now = datetime.now(UTC)
+    # An earlier night must not replace what a later one promoted, a later one may.
+    since = max(model.as_of, pointer.promoted_at) if pointer else model.as_of
+    new = Champion(
+        version=model.version, previous=previous, reason=chosen.reason, promoted_at=since
+    )
+    swap_champion(store, chosen.name, new, previous, at=now)
+    _say(f"{model.version} serves, {previous or 'the baseline'} did before")
     return 0
 
 
@@ -176,6 +200,7 @@ COMMANDS: dict[str, Callable[[Store, argparse.Namespace], int]] = {
     "journal": _list_journal,
     "show": _show,
     "compare": _compare,
+    "promote": _promote,
     "check": _check,
     "prune": _prune,
     "export": _export,

@@ -1,6 +1,6 @@
 """The command over the stored versions: what it prints and how it ends."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -105,3 +105,22 @@ def test_a_wrong_word_is_one_line_and_a_code(ask, words, code, says):
     assert found == code
     assert says in said.err
     assert len(said.err.splitlines()) == 1
+
+
+def test_a_version_is_promoted_by_hand_and_the_one_before_is_previous(store, ask):
+    assert ask("promote", "v3")[0] == 1, "it serves already"
+    code, said = ask("promote", "v1", "--reason", "as agreed")
+    assert (code, said.out) == (0, "v1 serves, v3 did before\n")
+    pointer = store.read_json("p/champion.json")
+    assert (pointer["version"], pointer["previous"]) == ("v1", "v3")
+    assert pointer["reason"] == "as agreed"
+    assert datetime.fromisoformat(pointer["promoted_at"]) == NIGHT, "no earlier night replaces it"
+    damage(store, "v2")
+    assert ask("promote", "v2")[0] == 1
+
+
+def test_the_first_version_may_be_promoted_by_hand(tmp_path, capsys):
+    store = Store(tmp_path)
+    write(store, "v1", NIGHT)
+    assert main(["promote", "v1", "--name", "p", "--data-root", str(tmp_path)]) == 0
+    assert "the baseline did before" in capsys.readouterr().out

@@ -1,0 +1,92 @@
+"""A challenger that waits for a person: the run is suspended, its form asks, the answer counts."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from prefect import resume_flow_run
+from prefect.client.orchestration import get_client
+from prefect.events import Event
+from prefect.exceptions import Pause
+from prefect.flow_engine import run_flow
+
+import tasks.telling
+from flows.nightly import nightly
+from seqmodel.specs import PipelineSpec
+from tests.conftest import meters_spec
+
+AS_OF = datetime(2024, 2, 8, tzinfo=UTC)
+
+pytestmark = pytest.mark.usefixtures("harness")
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[Event]:
+    """Every event that was emitted, as the server takes it."""
+    events: list[Event] = []
+    emit = tasks.telling.emit_event
+
+    def note(**parts):
+        event = emit(**parts)
+        events.append(event)
+        return event
+
+    monkeypatch.setattr(tasks.telling, "emit_event", note)
+    return events
+
+
+def start(spec):
+    """A run of a deployment, as the server starts it at its time."""
+    parameters = {"spec": spec.model_dump(mode="json"), "as_of": AS_OF.isoformat()}
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(nightly)
+        deployment = client.create_deployment(flow_id, name="asked")
+        run = client.create_flow_run_from_deployment(deployment, parameters=parameters)
+    return run.id, parameters
+
+
+def carry_on(run_id, parameters):
+    """What a worker does with a run that is due."""
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(run_id)
+    try:
+        return run_flow(nightly, flow_run=run, parameters=parameters, return_type="state")
+    except Pause as suspended:
+        return suspended.state
+
+
+@pytest.mark.parametrize(
+    "agreed", [True, pytest.param(False, marks=pytest.mark.long)], ids=["agreed", "refused"]
+)
+def test_a_held_challenger_serves_after_a_person_agreed(meters_file, data_root, told, agreed):
+    spec = PipelineSpec.model_validate(meters_spec(meters_file, promotion={"approval": True}))
+    run_id, parameters = start(spec)
+    assert carry_on(run_id, parameters).name == "Suspended"
+    pointer, reports = data_root / "meters/champion.json", data_root / "meters/reports"
+    assert not pointer.exists(), "nothing serves before the answer"
+    assert list(data_root.glob("meters/forecasts/*/_manifest.json")), "the forecast is out"
+    (report,) = reports.glob("*/report.html")
+    assert "waits for a person" in report.read_text()
+    resume_flow_run(run_id, run_input={"agreed": agreed})
+    assert carry_on(run_id, parameters).is_completed()
+    assert len(list(reports.iterdir())) == 1, "the same night, not another"
+    night = json.loads(next(reports.glob("*/night.json")).read_text())
+    assert night["promoted"] is agreed
+    assert pointer.exists() is agreed
+    ran = [s["step"] for s in night["steps"] if s["outcome"] == "ran"]
+    assert ran == (["promote"] if agreed else [])
+    words = [event.event for event in told]
+    assert words == ["seqmodel.model.held", *["seqmodel.model.promoted"] * agreed]
+    for event in told:
+        assert event.resource.id == "seqmodel.pipeline.meters"
+        assert set(event.payload["scores"]) == {"challenger", "baseline"}
+        assert event.payload["reason"]
+
+
+def test_without_a_deployment_a_note_says_how_to_promote_by_hand(meters_file, data_root):
+    spec = PipelineSpec.model_validate(meters_spec(meters_file, promotion={"approval": True}))
+    ref = nightly(spec=spec, as_of=AS_OF)
+    night = json.loads((data_root / ref.night).read_text())
+    version = night["labels"]["challenger"].split()[-1]
+    assert any(f"registry promote {version} --name meters" in note for note in night["notes"])
+    assert not (data_root / "meters/champion.json").exists()
