@@ -11,13 +11,17 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 
 import tasks.telling
+from flows.approving import approve
 from flows.nightly import nightly
+from seqmodel.reporting.composing import Course
 from seqmodel.specs import PipelineSpec
+from seqmodel.store.bundles import read_model
+from seqmodel.store.refs import DecisionRef, RunRef
+from seqmodel.store.store import Store
 from tests.conftest import meters_spec
+from tests.seqmodel.store.stored import NIGHT, SPEC, write
 
 AS_OF = datetime(2024, 2, 8, tzinfo=UTC)
-
-pytestmark = pytest.mark.usefixtures("harness")
 
 
 @pytest.fixture
@@ -55,6 +59,7 @@ def carry_on(run_id, parameters):
         return suspended.state
 
 
+@pytest.mark.usefixtures("harness")
 @pytest.mark.parametrize(
     "agreed", [True, pytest.param(False, marks=pytest.mark.long)], ids=["agreed", "refused"]
 )
@@ -79,14 +84,25 @@ def test_a_held_challenger_serves_after_a_person_agreed(meters_file, data_root, 
     assert words == ["seqmodel.model.held", *["seqmodel.model.promoted"] * agreed]
     for event in told:
         assert event.resource.id == "seqmodel.pipeline.meters"
-        assert set(event.payload["scores"]) == {"challenger", "baseline"}
+        assert set(event.payload["scores"]) >= {"challenger", "baseline"}
         assert event.payload["reason"]
 
 
-def test_without_a_deployment_a_note_says_how_to_promote_by_hand(meters_file, data_root):
-    spec = PipelineSpec.model_validate(meters_spec(meters_file, promotion={"approval": True}))
-    ref = nightly(spec=spec, as_of=AS_OF)
-    night = json.loads((data_root / ref.night).read_text())
-    version = night["labels"]["challenger"].split()[-1]
-    assert any(f"registry promote {version} --name meters" in note for note in night["notes"])
-    assert not (data_root / "meters/champion.json").exists()
+def test_without_a_deployment_a_note_says_how_to_promote_by_hand(data_root):
+    store = Store(data_root)
+    write(store, "v1", NIGHT)
+    run = RunRef(pipeline="p", run="r", as_of=NIGHT)
+    held = DecisionRef(key="k", promoted=False, serves=None, reason="held: better", held=True)
+    course = Course(run=run, challenger=read_model(store, "p", "v1"), decision=held)
+    approve(course, SPEC)
+    assert "registry promote v1 --name p" in course.notes[0]
+    assert course.decision == held
+
+
+def test_where_nothing_is_held_nobody_is_asked():
+    run = RunRef(pipeline="p", run="r", as_of=NIGHT)
+    kept = DecisionRef(key="k", promoted=False, serves=None, reason="kept: worse")
+    for decision in (None, kept):
+        course = Course(run=run, decision=decision)
+        approve(course, SPEC)
+        assert course.notes == []
