@@ -374,6 +374,25 @@ def test_unusable_sequences_are_set_aside_with_their_reason(tmp_path):
     ]
 
 
+def test_lists_of_words_are_names_and_lists_of_fractions_are_scaled_numbers(tmp_path):
+    table = make_sequences(80)
+    tokens = table["tokens"].to_pylist()
+    weights = [[t + 0.5 for t in one] for one in tokens]
+    table = replace(table, "tokens", [[f"w{t}" for t in one] for one in tokens])
+    table = table.append_column("weights", pa.array(weights, pa.list_(pa.float32())))
+    source = {"past": ["tokens", "weights"]}
+    store, spec, _, ref = ingest(tmp_path, table, make_sequence_spec, source=source)
+    panel = load_panel(store, ref, spec)
+    fitted = Preprocessor.fit(panel, spec, panel.cutoff)
+    assert set(fitted.categories["tokens"]) == {f"w{i}" for i in range(-2, 9)}
+    rows = encode_panel(fitted, panel, until=panel.cutoff)
+    said = panel.labels["tokens"].codes >= 0
+    names = np.array(panel.labels["tokens"].names)[panel.labels["tokens"].codes[said]]
+    column = rows.values[said, fitted.past_names.index("weights")]
+    plain = np.array([float(name[1:]) + 0.5 for name in names])
+    np.testing.assert_allclose(column, (plain - plain.mean()) / plain.std(), atol=0.05)
+
+
 @pytest.mark.parametrize(
     ("kind", "labels", "says"),
     [
