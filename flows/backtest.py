@@ -9,7 +9,7 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.stages import ablate, begin, compare, conclude, fit, prepare, reported
+from flows.stages import ablate, begin, compare, conclude, fit, prepare, refit, reported
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 
@@ -18,7 +18,8 @@ from seqmodel.store.refs import ReportRef
 def backtest(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
     """Ingest, validate, train, score at rolling cutoffs, report.
 
-    With `backtest.ablation` the model is also trained without each of the groups named there.
+    With `backtest.ablation` the model is also trained without each of the groups named there, with
+    `backtest.refit` anew for every so many cutoffs.
 
     Args:
         spec: every knob of the pipeline.
@@ -28,7 +29,7 @@ def backtest(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
     with reported(course, spec):
         prepare(course, spec)
         fit(course, spec)
-        compare(course, spec, ablate(course, spec))
+        compare(course, spec, ablate(course, spec), refit(course, spec))
     return conclude(course, spec)
 
 

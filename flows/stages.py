@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
+from seqmodel.refitting import plan_refits
 from seqmodel.reporting.composing import BASELINES, Course
 from seqmodel.specs import PipelineSpec, list_members
 from seqmodel.store.refs import ModelRef, ReportRef, ValidatedTableRef
@@ -118,7 +119,18 @@ def ablate(course: Course, spec: PipelineSpec) -> dict[str, ModelRef]:
     }
 
 
-def compare(course: Course, spec: PipelineSpec, others: dict[str, ModelRef] | None = None) -> None:
+def refit(course: Course, spec: PipelineSpec) -> tuple[ModelRef, ...]:
+    """Train the model anew for later cutoffs of the backtest, as often as the spec says."""
+    later = enumerate(plan_refits(spec), start=1)
+    return tuple(_train(course, one, f" refit {number}") for number, one in later)
+
+
+def compare(
+    course: Course,
+    spec: PipelineSpec,
+    others: dict[str, ModelRef] | None = None,
+    refits: tuple[ModelRef, ...] = (),
+) -> None:
     """Backtest challenger, champion and others at the same cutoffs."""
     run, challenger = course.run, course.challenger
     if challenger is None:
@@ -128,7 +140,13 @@ def compare(course: Course, spec: PipelineSpec, others: dict[str, ModelRef] | No
     if course.compared.model:
         models["champion"] = course.compared.model
     course.scores = call(
-        backtest, course.steps, run=run, judged=course.judged, models=models, spec=spec
+        backtest,
+        course.steps,
+        run=run,
+        judged=course.judged,
+        models=models,
+        spec=spec,
+        refits=refits,
     )
 
 

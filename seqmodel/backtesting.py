@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.classifying import predict_class_baseline, predict_classes
+from seqmodel.detailing import detail_scores
 from seqmodel.errors import DataError
 from seqmodel.forecasting import predict_quantiles
 from seqmodel.freshness import Fresh, choose_fresh
@@ -20,10 +21,12 @@ from seqmodel.models.naive import BASELINES
 from seqmodel.pairing import pair_losses
 from seqmodel.panel import Panel
 from seqmodel.quantiles import find_nominal
+from seqmodel.refitting import REFITTED, predict_refitted
 from seqmodel.scoring import HIGHER, Prediction, Scoring, choose_scoring
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import EventSplit, Parts, draw_events, draw_split, split_panel
 from seqmodel.store.comparisons import Paired
+from seqmodel.store.histories import write_rows
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
@@ -39,6 +42,7 @@ def backtest_models(
     table: TableRef,
     models: dict[str, ModelRef],
     spec: PipelineSpec,
+    refits: tuple[ModelRef, ...] = (),
 ) -> BacktestRef:
     """Score stored models and the baseline, and write `backtest.json`.
 
@@ -48,6 +52,7 @@ def backtest_models(
         table: a judged table.
         models: candidate (`challenger`, `champion`) -> version.
         spec: the pipeline.
+        refits: the challenger trained anew for later cutoffs, from `plan_refits`.
 
     Raises:
         DataError: if no target of the backtest was observed, or if the challenger has learned from
@@ -64,11 +69,14 @@ def backtest_models(
             " or bring newer data"
         )
     said, notes = _predict_all(store, panel, index, fresh, split, spec)
+    if refits:
+        said[REFITTED] = _predict_refits(store, panel, fresh, split, spec, refits)
     scores = {name: scoring.measure(one) for name, one in said.items()}
     moments = [to_datetime(int(m)) for m in panel.grid.moment(fresh.cutoffs)]
     places = _place_windows(panel, index, fresh.cutoffs, spec)
     paired = _pair_all(panel, index, scoring, said, places, split, spec)
     by_series = {name: _score_series(panel, index, scoring, one) for name, one in said.items()}
+    _write_details(store, run, panel, index, scoring, said, [moments[p] for p in places])
     key = f"{run.key}/backtest.json"
     store.write_json(
         key,
@@ -110,6 +118,25 @@ def backtest_models(
         notes=fresh.notes,
         obstacle=fresh.obstacle,
     )
+
+
+def _write_details(
+    store: Store,
+    run: RunRef,
+    panel: Panel,
+    index: Windows,
+    scoring: Scoring,
+    said: dict[str, Prediction],
+    moments: list[datetime],
+) -> None:
+    """Write every metric by series, step and cutoff."""
+    rows = detail_scores(
+        {name: scoring.part(one) for name, one in said.items()},
+        [panel.ids[s] for s in index.series],
+        [moment.isoformat() for moment in moments],
+        scoring.main,
+    )
+    write_rows(store, run.pipeline, f"{run.key}/scores.parquet", rows)
 
 
 def _pair_all(
@@ -215,6 +242,28 @@ def _predict_all(
         name: Prediction(limit_forecast(values, spec.forecast, spec.output.levels), names)
         for name, values in found.items()
     }, {}
+
+
+def _predict_refits(
+    store: Store,
+    panel: Panel,
+    fresh: Fresh,
+    split: Parts,
+    spec: PipelineSpec,
+    refits: tuple[ModelRef, ...],
+) -> Prediction:
+    """Return what the model that was the newest at each cutoff says."""
+
+    def predict(model: ModelRef, cutoffs: Integers) -> Floats:
+        choose_fresh(panel.grid, cutoffs, {REFITTED: model})
+        return predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)[1]
+
+    every = spec.backtest.refit or len(split.cutoffs)
+    values = predict_refitted(
+        fresh.models["challenger"], refits, fresh.cutoffs, split.cutoffs, every, predict
+    )
+    names = tuple(f"{level:g}" for level in spec.output.levels)
+    return Prediction(limit_forecast(values, spec.forecast, spec.output.levels), names)
 
 
 def _read_reference(panel: Panel, index: Windows, spec: PipelineSpec) -> Floats:

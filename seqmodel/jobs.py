@@ -57,6 +57,7 @@ class BacktestJob(Job):
     run: RunRef
     table: TableRef
     models: dict[str, ModelRef]
+    refits: tuple[ModelRef, ...] = ()
 
 
 class ForecastJob(Job):
@@ -111,7 +112,9 @@ def backtest(job: dict[str, Any], _tell: Tell) -> Any:
     from seqmodel.backtesting import backtest_models
 
     j = BacktestJob.model_validate(job)
-    return backtest_models(j.store, j.run, j.table, j.models, j.spec).model_dump(mode="json")
+    return backtest_models(j.store, j.run, j.table, j.models, j.spec, j.refits).model_dump(
+        mode="json"
+    )
 
 
 def forecast(job: dict[str, Any], _tell: Tell) -> Any:

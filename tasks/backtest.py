@@ -14,7 +14,11 @@ from tasks.child import run_in_child
 
 @task(name="backtest", **cached("source", "grid", "window", "output", "backtest", "forecast"))
 def backtest(
-    run: RunRef, judged: ValidatedTableRef, models: dict[str, ModelRef], spec: PipelineSpec
+    run: RunRef,
+    judged: ValidatedTableRef,
+    models: dict[str, ModelRef],
+    spec: PipelineSpec,
+    refits: tuple[ModelRef, ...] = (),
 ) -> BacktestRef:
     """Forecast from past cutoffs and compare. Idempotent: the scores are written again, equal."""
     job = BacktestJob(
@@ -23,6 +27,7 @@ def backtest(
         run=run,
         table=judged.table,
         models=models,
+        refits=refits,
     )
     answer = run_in_child(
         "seqmodel.jobs:backtest",

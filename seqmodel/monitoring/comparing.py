@@ -30,8 +30,6 @@ from seqmodel.windows import Windows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-#: Scores of classes that add up over nights.
-CLASS_METRICS = ("log_loss", "accuracy")
 
 
 @final
@@ -97,18 +95,8 @@ def _compare_classes(rows: pa.Table, panel: Panel, spec: PipelineSpec) -> Compar
     base, _ = predict_class_baseline(panel, index, spec, numbers)
     scoring = ClassScoring(spec, panel, index)
     said = {FORECAST: Prediction(values, classes), BASELINE: base}
-    parts = {name: _part_classes(scoring, one) for name, one in said.items()}
+    parts = {name: scoring.part(one) for name, one in said.items()}
     return Compared(index, rows["model_version"][0].as_py(), parts)
-
-
-def _part_classes(scoring: ClassScoring, said: Prediction) -> Parts:
-    observed = scoring.actual >= 0
-    sizes = observed.astype(np.float64)
-    sums = {name: scoring.contribute(said, name) for name in CLASS_METRICS}
-    # A probability that is no number leaves no score, the accuracy's either.
-    broken = observed & ~np.isfinite(said.values).all(axis=-1)
-    kept = {n: np.where(broken, np.nan, np.where(observed, s, 0.0)) for n, s in sums.items()}
-    return Parts(observed, kept, dict.fromkeys(CLASS_METRICS, sizes))
 
 
 def _read_cutoff(rows: pa.Table) -> Integers:

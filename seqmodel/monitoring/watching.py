@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from seqmodel.grid import to_microseconds
 from seqmodel.metrics import METRICS
 from seqmodel.monitoring.accuracy import ANY, BASELINE, FORECAST, choose_metric, sum_live
-from seqmodel.monitoring.comparing import CLASS_METRICS
 from seqmodel.monitoring.drifting import Moved, measure_distribution, measure_drift, tabulate_drift
 from seqmodel.monitoring.live import score_published
 from seqmodel.panel import Panel
+from seqmodel.scoring.classes import CLASS_METRICS
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import read_distribution
 from seqmodel.store.champion import list_rejected, read_champion, read_journal

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from seqmodel.ablation import WITHOUT, measure_gain
 from seqmodel.grid import Grid, to_datetime
 from seqmodel.quantiles import find_nominal
+from seqmodel.refitting import REFITTED
 from seqmodel.reporting.beside import gather_groups, gather_intervals, name_best
 from seqmodel.reporting.live import gather_compared, gather_live
 from seqmodel.reporting.night import Ablated, ClassPlots, Fan, Night, StepRecord, Tried
@@ -35,7 +36,7 @@ from seqmodel.trials import TuningRef
 
 #: Candidates that the report lists, in this order.
 CANDIDATES = (
-    *("challenger", "champion", "baseline"),
+    *("challenger", "champion", "baseline", REFITTED),
     *("seasonal_naive", "naive", "drift", "reference"),
 )
 #: Series of the published forecast that the report shows.
@@ -194,6 +195,8 @@ def _gather_scores(store: Store, course: Course, spec: PipelineSpec) -> dict[str
         # The first night: the challenger is the champion from now on.
         labels["champion"] = f"{course.challenger.version}, the first one, promoted now"
         scores["champion"] = scores["challenger"]
+    if REFITTED in scores:
+        labels[REFITTED] = f"trained anew every {spec.backtest.refit} cutoffs"
     if spec.backtest.reference:
         labels["reference"] = f"{spec.backtest.reference} taken as the forecast"
     order = [name for name in CANDIDATES if name in scores]

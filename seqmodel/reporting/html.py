@@ -39,7 +39,7 @@ SYMBOLS: Final = {
     "from cache": "↺",
 }
 SEVERITIES: Final = ("critical", "warning", "info")
-OTHERS: Final = ("seasonal_naive", "naive", "drift", "reference")
+OTHERS: Final = ("refitted", "seasonal_naive", "naive", "drift", "reference")
 MANY: Final = 12  # rows of a table from which on it is folded away
 NAMESPACE: Final = ' xmlns="http://www.w3.org/2000/svg"'  # a page's own svg needs none
 

@@ -23,6 +23,7 @@ from seqmodel.scoring.class_metrics import (
 )
 from seqmodel.scoring.protocol import Prediction
 from seqmodel.specs import PipelineSpec
+from seqmodel.tallying import Parts
 from seqmodel.windows import Windows
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,8 @@ Integers = NDArray[np.int64]
 #: Classes that a confusion matrix shows, the commonest; the others are one more.
 SHOWN = 12
 OTHERS = "others"
+#: Scores of classes that add up.
+CLASS_METRICS = ("log_loss", "accuracy")
 
 
 @final
@@ -61,6 +64,15 @@ class ClassScoring:
     def observed(self) -> bool:
         """Whether there is a target to score."""
         return bool((self.actual >= 0).any())
+
+    def part(self, said: Prediction) -> Parts:
+        """Return what those metrics are made of that add up over series, cutoffs and nights."""
+        observed = self.actual >= 0
+        sums = {name: self.contribute(said, name) for name in CLASS_METRICS}
+        # A probability that is no number leaves no score, the accuracy's either.
+        broken = observed & ~np.isfinite(said.values).all(axis=-1)
+        kept = {n: np.where(broken, np.nan, np.where(observed, s, 0.0)) for n, s in sums.items()}
+        return Parts(observed, kept, dict.fromkeys(CLASS_METRICS, observed.astype(np.float64)))
 
     def measure(self, said: Prediction) -> dict[str, float]:
         """Return every metric."""

@@ -9,6 +9,8 @@ from typing import Any, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
+from seqmodel.tallying import Parts
+
 Floats = NDArray[np.float64]
 #: Metrics of which more is better; of all others less is.
 HIGHER = frozenset({"accuracy", "macro_f1", "roc_auc", "average_precision", "top_k"})
@@ -42,6 +44,10 @@ class Scoring(Protocol):
     @property
     def observed(self) -> bool:
         """Whether there is a target to score."""
+        ...
+
+    def part(self, said: Prediction) -> Parts:
+        """Return what the metrics are made of that add up over series, steps, cutoffs, shards."""
         ...
 
     def measure(self, said: Prediction) -> dict[str, float]:

@@ -14,7 +14,8 @@ from seqmodel.panel import Panel
 from seqmodel.scoring.intervals import measure_intervals
 from seqmodel.scoring.protocol import Prediction
 from seqmodel.specs import PipelineSpec
-from seqmodel.splitting import Parts
+from seqmodel.splitting import Parts as Split
+from seqmodel.tallying import Parts, part_scored
 from seqmodel.windows import Windows
 
 Floats = NDArray[np.float64]
@@ -36,7 +37,7 @@ class RealScoring:
     main = "mase"
     by_step = "mae"
 
-    def __init__(self, spec: PipelineSpec, panel: Panel, index: Windows, split: Parts) -> None:
+    def __init__(self, spec: PipelineSpec, panel: Panel, index: Windows, split: Split) -> None:
         self.spec, self.panel, self.index = spec, panel, index
         self.actual = take_actuals(panel, index, spec)
         ends = panel.offsets[:-1] + np.maximum(split.holdout + 1 - panel.first, 0)
@@ -49,6 +50,10 @@ class RealScoring:
     def observed(self) -> bool:
         """Whether there is a target to score."""
         return bool(np.isfinite(self.actual).any())
+
+    def part(self, said: Prediction) -> Parts:
+        """Return what every metric is made of."""
+        return part_scored(self._pair(said))
 
     def measure(self, said: Prediction) -> dict[str, float]:
         """Return every metric."""

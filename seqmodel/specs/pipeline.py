@@ -57,6 +57,13 @@ class BacktestSpec(Spec):
         description="what the flow `backtest` leaves out to measure its worth: name of a group ->"
         " its covariates, or calendar, holidays, age, lags, rolling",
     )
+    refit: int | None = Field(
+        None,
+        ge=1,
+        description="the flow `backtest` also trains anew for every so many cutoffs, on what was"
+        " known by then, and scores that beside the one model of all cutoffs; 1 for always, without"
+        " it never (cutoffs)",
+    )
     deadline: float = Field(
         3600, gt=0, description="time after which the backtest's process is ended (seconds)"
     )
@@ -202,6 +209,15 @@ class PipelineSpec(Spec):
             raise ValueError(
                 f"found {other[0]!r} in backtest.groups, needed columns of source.static; declare"
                 " it there or take it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_refit(self) -> Self:
+        if self.backtest.refit and (self.output.of_classes or self.source.irregular):
+            raise ValueError(
+                "found backtest.refit for classes or events, needed numbers on a grid, whose"
+                " cutoffs follow one another by backtest.step; take it out"
             )
         return self
 

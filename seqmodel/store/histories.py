@@ -39,11 +39,16 @@ def write_history(
         notes: JSON-able, kept in the file's metadata.
     """
     key = f"{pipeline}/monitoring/{kind}/{name}.parquet"
-    with store.workshop(pipeline) as shop:
-        draft = shop / "history.parquet"
-        write_table(draft, rows.replace_schema_metadata({KEY: json.dumps(notes)}))
-        store.move_file(draft, key)
+    write_rows(store, pipeline, key, rows.replace_schema_metadata({KEY: json.dumps(notes)}))
     return key
+
+
+def write_rows(store: Store, pipeline: str, key: str, rows: pa.Table) -> None:
+    """Write a small Parquet file, in place of an older one."""
+    with store.workshop(pipeline) as shop:
+        draft = shop / "rows.parquet"
+        write_table(draft, rows)
+        store.move_file(draft, key)
 
 
 def read_history(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from seqmodel import backtesting, jobs
@@ -89,6 +90,30 @@ def test_the_file_has_what_the_report_reads(scored):
         assert len(fan["history"]) == len(fan["history_at"])
         assert len(fan["forecast_at"]) == len(fan["actual"]) == len(fan["quantiles"]["0.5"]) == 6
         assert fan["history_at"][-1] == written["cutoffs"][-1]
+
+
+def test_every_metric_is_written_by_series_by_step_and_by_cutoff(scored, trained):
+    ref, written = scored
+    store = trained[0]
+    rows = pq.read_table(store.path(f"{RUN.key}/scores.parquet")).to_pandas()
+    assert set(METRICS) <= set(rows.columns)
+    for name in ("challenger", "baseline", "reference"):
+        mine = rows[rows.candidate == name].set_index(["by", "key"])
+        assert list(mine.loc["series"].index) == ["000", "001", "002"]
+        assert list(mine.loc["step"].index) == [str(step) for step in range(1, 7)]
+        assert list(mine.loc["cutoff"].index) == written["cutoffs"]
+        for metric in METRICS:
+            whole = mine.loc[("all", ""), metric]
+            assert whole == pytest.approx(ref.scores[name][metric], rel=1e-12)
+        assert mine.loc["series"].mase.to_dict() == pytest.approx(written["by_series"][name])
+        assert mine.loc["cutoff"].mase.to_dict() == pytest.approx(written["by_cutoff"][name])
+        assert mine.loc["step"].mae.tolist() == pytest.approx(written["by_step"][name])
+    base = rows[rows.candidate == "baseline"]
+    assert (base.skill == 0).all()
+    skill = 1 - ref.scores["challenger"]["mase"] / ref.scores["baseline"]["mase"]
+    assert rows[(rows.candidate == "challenger") & (rows.by == "all")].skill.item() == (
+        pytest.approx(skill)
+    )
 
 
 def test_the_reference_is_scored_as_a_forecast_of_its_own(scored, trained):
