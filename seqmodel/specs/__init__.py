@@ -5,11 +5,12 @@ and never a silent default. Field descriptions are the help text of the command 
 form in the Prefect UI.
 """
 
+from seqmodel.specs.backtest import BacktestSpec
 from seqmodel.specs.base import Columns, Spec
 from seqmodel.specs.members import Baseline, Member, MemberSpec, list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.monitor import MonitorSpec
-from seqmodel.specs.pipeline import BacktestSpec, ForecastSpec, PipelineSpec
+from seqmodel.specs.pipeline import ForecastSpec, PipelineSpec
 from seqmodel.specs.promotion import PromotionSpec, RegistrySpec
 from seqmodel.specs.source import GridSpec, QualitySpec, RuleSpec, SourceSpec
 from seqmodel.specs.train import TrainSpec

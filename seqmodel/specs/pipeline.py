@@ -1,4 +1,4 @@
-"""How models are compared, what is published, and the whole pipeline."""
+"""What is published, and the whole pipeline."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, WithJsonSchema, field_validator, model_validator
 
-from seqmodel.specs.base import Columns, Share, Spec, check_order
-from seqmodel.specs.classes import ClassBaseline, check_classes, declare_target
-from seqmodel.specs.members import Baseline, list_members
+from seqmodel.specs.backtest import BacktestSpec
+from seqmodel.specs.base import Share, Spec, check_order
+from seqmodel.specs.classes import check_classes, declare_target
+from seqmodel.specs.members import list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.monitor import MonitorSpec
 from seqmodel.specs.promotion import PromotionSpec, RegistrySpec
@@ -17,56 +18,6 @@ from seqmodel.specs.source import GridSpec, QualitySpec, SourceSpec
 from seqmodel.specs.train import TrainSpec
 from seqmodel.specs.tune import FIXED, TUNABLE, RangeSpec, TuneSpec
 from seqmodel.specs.window import FeatureSpec, ScalingSpec, WindowSpec
-
-
-class BacktestSpec(Spec):
-    """The rolling evaluation on the newest part of the table."""
-
-    cutoffs: int = Field(8, ge=1, le=1000, description="forecasts made per series (cutoffs)")
-    step: int = Field(24, ge=1, description="distance between cutoffs (steps)")
-    gap: int = Field(
-        0,
-        ge=0,
-        description="left out between the targets of training, holdout and backtest (steps)",
-    )
-    share: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="newest share of the targets that is scored, of events without a grid; it is"
-        " cut into as many periods as there are cutoffs, and each event is forecast from the one"
-        " before",
-    )
-    baseline: Baseline | ClassBaseline | None = Field(
-        None,
-        description="what a model must beat, and what forecasts while no model serves; by default"
-        " the seasonal naive; of classes markov, the class's frequency after the last class:"
-        " majority takes the commonest, class_frequency knows no input, single_feature the one"
-        " input that tells most on the training rows",
-    )
-    reference: str | None = Field(
-        None,
-        description="known covariate that is itself a forecast, such as a timetable or a plan:"
-        " scored beside the models",
-    )
-    groups: Columns = Field(
-        (), description="static covariates by whose values the scores are shown as well"
-    )
-    ablation: dict[str, Columns] = Field(
-        {},
-        description="what the flow `backtest` leaves out to measure its worth: name of a group ->"
-        " its covariates, or calendar, holidays, age, lags, rolling",
-    )
-    refit: int | None = Field(
-        None,
-        ge=1,
-        description="the flow `backtest` also trains anew for every so many cutoffs, on what was"
-        " known by then, and scores that beside the one model of all cutoffs; 1 for always, without"
-        " it never (cutoffs)",
-    )
-    deadline: float = Field(
-        3600, gt=0, description="time after which the backtest's process is ended (seconds)"
-    )
 
 
 class ForecastSpec(Spec):
