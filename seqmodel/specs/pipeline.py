@@ -28,7 +28,7 @@ class ForecastSpec(Spec):
         ge=1,
         le=500,
         description="parts of the series that are forecast apart, each a task that can be tried"
-        " again alone; by default one for every two million rows of the table",
+        " again alone; by default one for every two million rows of the table (shards)",
     )
     at_once: int = Field(
         2, ge=1, le=64, description="processes that forecast shards at the same time (processes)"
