@@ -50,7 +50,7 @@ def export_model(bundle: Path, form: Form, out: Path) -> Path:
     store, key = Store(bundle.absolute().parent), bundle.absolute().name
     manifest = read_manifest(store, key)
     with draft_folder(out) as folder:
-        model, _, spec = load_model(store, key)
+        model, fitted, spec = load_model(store, key)
         target = folder / NAMES[form]
         _write(model, form, target)
         copy_file(store.path(key) / PREPROCESSOR, folder)
@@ -66,6 +66,7 @@ def export_model(bundle: Path, form: Form, out: Path) -> Path:
                     **_describe(model.outputs[0]),
                     "kind": spec.output.kind,
                     "levels": list(spec.output.levels),
+                    "classes": list(fitted.classes),
                 },
                 "files": {
                     path.relative_to(folder).as_posix(): digest_file(path)

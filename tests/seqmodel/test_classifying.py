@@ -1,5 +1,6 @@
 """Events and sequences through the whole pipeline: ingest, windows, training, backtest, rows."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from seqmodel.backtesting import backtest_models, index_backtest
 from seqmodel.classifying import drop_unsaid, predict_class_baseline
 from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError, SourceError
+from seqmodel.exporting import export_model
 from seqmodel.features import Preprocessor
 from seqmodel.forecasting import forecast_table
 from seqmodel.gathering import WindowReader
@@ -148,6 +150,15 @@ def test_a_trial_is_scored_by_the_log_loss_of_its_holdout(events):
     assert (judge.scoring.actual >= 0).sum() == targets.sum()
     assert judge.score(network) == pytest.approx(model.holdout, rel=1e-4)
     assert fitted.classes == judge.classes
+
+
+def test_an_exported_version_names_its_classes(events, tmp_path):
+    store, _, _, model, _ = events
+    out = tmp_path / "out"
+    export_model(store.path(model.key), "savedmodel", out)
+    outputs = json.loads((out / "export.json").read_text())["outputs"]
+    assert outputs["classes"] == ["A", "B", "C"]
+    assert outputs["shape"][1:] == [1, 3]
 
 
 def test_the_file_has_what_the_report_draws(events):
