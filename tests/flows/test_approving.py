@@ -80,6 +80,10 @@ def test_a_held_challenger_serves_after_a_person_agreed(meters_file, data_root, 
     assert pointer.exists() is agreed
     ran = [s["step"] for s in night["steps"] if s["outcome"] == "ran"]
     assert ran == (["promote"] if agreed else [])
+    with get_client(sync_client=True) as client:
+        shown = {one.key: one.data for one in client.read_artifacts()}
+    assert {f"meters-{name}" for name in ("verdict", "scores", "test", "pictures")} <= set(shown)
+    assert shown["meters-pictures"].count("](data:image/png;base64,") == 3, "best, median, worst"
     words = [event.event for event in told]
     assert words == ["seqmodel.model.held", *["seqmodel.model.promoted"] * agreed]
     for event in told:
