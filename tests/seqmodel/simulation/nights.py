@@ -42,8 +42,8 @@ SPEC = PipelineSpec.model_validate(
         "model": {"units": 16, "dropout": 0.0},
         "features": {"calendar": []},
         "train": {
-            "epochs": 5, "batch_size": 255, "learning_rate": 0.03, "windows_per_epoch": 1275,
-            "warm_start": True, "scratch_every": 60,
+            "epochs": 5, "batch_size": 255, "learning_rate": 0.03, "windows_per_epoch": 1020,
+            "warm_start": True, "scratch_every": 60, "holdout": 0.05,
         },
         "backtest": {"cutoffs": 6, "step": DAY},
         # So short a training leaves a bias, which is not what these nights are about.
