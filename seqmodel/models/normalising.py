@@ -19,6 +19,9 @@ from keras import ops
 PACKAGE = "seqmodel"
 #: Below this a spread counts as none (scaled units).
 SMALLEST = 1e-6
+#: Spread of a window that never changes, in the scale of its series: not knowing better is no
+#: reason to blow up whatever the network says of it.
+CALM = 0.01
 #: Tokens beyond this many spreads are cut: one jump in a flat window would drown all others.
 LARGEST = 30.0
 
@@ -113,8 +116,9 @@ class NormaliseBySeason(keras.layers.Layer):  # type: ignore[misc]
         paired = observed * _shift(observed, self.season)
         differences = (values - _shift(values, self.season)) * paired
         spread = _mean(ops.abs(differences), paired)
-        # Without a seasonal difference the deviation is next, and then the scale of the series.
-        spread = ops.where(spread > SMALLEST, spread, deviation)
+        # Without a seasonal difference the deviation is next, and then a share of the series' scale.
+        calm = ops.where(varies, deviation, CALM)
+        spread = ops.where(spread > SMALLEST, spread, calm)
         signal = ops.stack([centred / deviation, differences / spread], axis=-1)
         base = newest + _tile(self._fill_newest_season(values, observed), self.horizon)
         return (

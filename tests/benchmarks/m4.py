@@ -149,8 +149,9 @@ def choose_history(history: dict[str, Floats], lookback: int, horizon: int) -> i
     Windows padded on the left are another question than the one that is asked in the end. Where
     series are short, so much that nine in ten have a training window and a horizon after it.
     """
-    usual = int(np.quantile([len(one) for one in history.values()], 0.1)) - 2 * horizon
-    return min(max(usual, horizon), lookback)
+    lengths = [len(one) for one in history.values()]
+    usual = int(np.quantile(lengths, 0.1)) - 2 * horizon
+    return min(max(usual, horizon), lookback, max(max(lengths) - horizon, 1))
 
 
 def read_done(job: TrainingJob) -> dict[str, Any] | None:

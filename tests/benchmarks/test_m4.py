@@ -206,7 +206,13 @@ def test_the_lookback_suits_season_and_horizon(season, cycle, horizon, lookback)
 
 @pytest.mark.parametrize(
     ("lengths", "lookback", "horizon", "least"),
-    [([700, 960], 336, 48, 336), ([19, 300], 18, 6, 18), ([25, 26], 18, 6, 13), ([13], 18, 6, 6)],
+    [
+        ([700, 960], 336, 48, 336),
+        ([19, 300], 18, 6, 18),
+        ([25, 26], 18, 6, 13),
+        ([13], 18, 6, 6),
+        ([8], 8, 6, 2),
+    ],
 )
 def test_training_windows_are_as_long_as_most_series_allow(lengths, lookback, horizon, least):
     history = {str(place): np.zeros(length) for place, length in enumerate(lengths)}

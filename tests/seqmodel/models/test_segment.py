@@ -87,6 +87,14 @@ def test_a_constant_window_gives_finite_forecasts_around_it(build, knobs, level)
         assert np.abs(found - level).max() < 5 + 1e-6 * abs(level)
 
 
+@pytest.mark.parametrize("level", [0.0, 3.0])
+def test_a_window_that_never_changes_is_repeated_nearly_as_it_is(build, level):
+    windows = draw_windows(PLAIN)
+    windows["past"][..., 0] = level
+    found = forecast(build(normalise="seasonal"), windows)
+    assert np.abs(found - level).max() < 0.05
+
+
 def draw_gaps():
     """Windows with nothing observed but, in two of them, a few steps or one."""
     windows = draw_windows(PLAIN)
