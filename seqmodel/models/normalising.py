@@ -116,7 +116,7 @@ class NormaliseBySeason(keras.layers.Layer):  # type: ignore[misc]
         paired = observed * _shift(observed, self.season)
         differences = (values - _shift(values, self.season)) * paired
         spread = _mean(ops.abs(differences), paired)
-        # Without a seasonal difference the deviation is next, and then a share of the series' scale.
+        # Without a seasonal difference the deviation is next, then a share of the series' scale.
         calm = ops.where(varies, deviation, CALM)
         spread = ops.where(spread > SMALLEST, spread, calm)
         signal = ops.stack([centred / deviation, differences / spread], axis=-1)
