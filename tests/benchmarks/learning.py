@@ -23,8 +23,8 @@ SAY_EVERY = 5.0
 
 
 def name_training(spec: PipelineSpec, *more: Any) -> str:
-    """Return a name for what a training depends on: spec, data, and the library's code."""
-    known = [spec.model_dump(mode="json"), digest_code("seqmodel"), *more]
+    """Return a name for what a training depends on: spec, data, code of library and programs."""
+    known = [spec.model_dump(mode="json"), digest_code("seqmodel", "tests.benchmarks"), *more]
     return digest_value(known)[:SHORT]
 
 
