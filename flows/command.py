@@ -90,7 +90,7 @@ class DeploymentSource(PydanticBaseSettingsSource):
         if parameters.get("as_of") is not None:
             values["as-of"] = parameters["as_of"]
         own = self.settings_cls.model_fields.keys() & parameters.keys() - {"spec", "as_of"}
-        return {**values, **{name: parameters[name] for name in own}}
+        return {**values, **{name.replace("_", "-"): parameters[name] for name in own}}
 
 
 def read_parameters(path: Path, deployment: str) -> dict[str, Any]:
@@ -122,7 +122,14 @@ def list_parameters(flow: Flow[Any, ReportRef]) -> dict[str, Any]:
     """Return what a flow takes beside spec and as_of: name -> type and field."""
     hints, said = get_type_hints(flow.fn), flow.parameters.properties
     return {
-        name: (hints[name], Field(one.default, description=said[name].get("description")))
+        name: (
+            hints[name],
+            Field(
+                ... if one.default is one.empty else one.default,
+                alias=name.replace("_", "-"),
+                description=said[name].get("description"),
+            ),
+        )
         for name, one in signature(flow.fn).parameters.items()
         if name not in {"spec", "as_of"}
     }

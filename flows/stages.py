@@ -14,8 +14,9 @@ from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.refitting import plan_refits
 from seqmodel.reporting.composing import BASELINES, Course
+from seqmodel.reporting.night import StepRecord
 from seqmodel.specs import PipelineSpec, list_members
-from seqmodel.store.refs import ModelRef, ReportRef, ValidatedTableRef
+from seqmodel.store.refs import ForecastRef, ModelRef, ReportRef, ServingRef, ValidatedTableRef
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
 from seqmodel.studying import hold_study
@@ -23,12 +24,15 @@ from tasks.assemble import assemble
 from tasks.backtest import backtest
 from tasks.caching import call, call_all
 from tasks.choose import choose
+from tasks.crew import hold_crew
 from tasks.elect import elect
 from tasks.forecast import forecast
+from tasks.forecast_shard import forecast_shard
 from tasks.ingest import ingest
 from tasks.look import look
 from tasks.monitor import monitor
 from tasks.promote import promote
+from tasks.publish_shards import list_shards, look_at_fence, publish_shards
 from tasks.report import report
 from tasks.roll_back import roll_back
 from tasks.train import train
@@ -196,9 +200,44 @@ def publish(course: Course, spec: PipelineSpec) -> None:
     if course.serving.model is None:
         baseline = BASELINES[spec.baseline]
         course.notes.append(f"no model serves yet: the forecast is {baseline}'s")
-    course.forecast = call(
-        forecast, course.steps, judged=course.judged, serving=course.serving, spec=spec
-    )
+    course.forecast = _forecast(course, course.serving, spec)
+    if failed := course.forecast.counts.fallen_back:
+        course.notes.append(
+            f"{failed} of {course.forecast.series} series had no sane forecast and have the"
+            f" baseline's, such as {course.forecast.counts.failed_ids[0]}"
+        )
+
+
+def _forecast(course: Course, serving: ServingRef, spec: PipelineSpec) -> ForecastRef:
+    """Forecast in one go, or shard by shard where the table is large."""
+    judged = _judged(course)
+    what = {"judged": judged, "serving": serving, "spec": spec}
+    shards = list_shards(judged, spec)
+    if len(shards) == 1:
+        return call(forecast, course.steps, **what)
+    fence, begun = look_at_fence(judged, spec), time.monotonic()
+    jobs = [
+        (
+            forecast_shard.with_options(task_run_name=f"forecast shard {one.number + 1}"),
+            {**what, "shard": one},
+        )
+        for one in shards
+    ]
+    ran: list[StepRecord] = []
+    try:
+        with hold_crew(spec.forecast.at_once):
+            parts = call_all(jobs, ran, len(jobs))
+    finally:
+        course.steps.append(_sum_up(f"{len(shards)} forecast shards", ran, begun))
+    return call(publish_shards, course.steps, parts=tuple(parts), fence=fence, **what)
+
+
+def _sum_up(label: str, ran: list[StepRecord], begun: float) -> StepRecord:
+    """Return one record for many: the worst of their outcomes."""
+    outcomes = {record.outcome for record in ran}
+    worst = next((o for o in ("failed", "ran") if o in outcomes), "from cache")
+    seconds = time.monotonic() - begun
+    return StepRecord.model_validate({"step": label, "seconds": seconds, "outcome": worst})
 
 
 def move_back(course: Course, spec: PipelineSpec, to: str, reason: str) -> None:

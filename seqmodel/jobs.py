@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from seqmodel.specs import PipelineSpec
+from seqmodel.store.parts import Shard
 from seqmodel.store.refs import ModelRef, RunRef, TableRef, WindowsRef
 from seqmodel.store.store import Store
 
@@ -65,6 +67,12 @@ class ForecastJob(Job):
 
     table: TableRef
     model: ModelRef | None
+
+
+class ShardJob(ForecastJob):
+    """Forecast one shard and stage it."""
+
+    shard: Shard
 
 
 class WatchJob(Job):
@@ -123,6 +131,24 @@ def forecast(job: dict[str, Any], _tell: Tell) -> Any:
 
     j = ForecastJob.model_validate(job)
     return forecast_table(j.store, j.table, j.model, j.spec).model_dump(mode="json")
+
+
+@lru_cache(maxsize=1)
+def _load_teller(described: str) -> Any:
+    """Load what forecasts, once for the shards of a table that this process is asked for."""
+    from seqmodel.forecasting import load_teller
+
+    j = ForecastJob.model_validate_json(described)
+    return load_teller(j.store, j.table, j.model, j.spec)
+
+
+def forecast_shard(job: dict[str, Any], _tell: Tell) -> Any:
+    """Run a `ShardJob`; return a `PartRef` as JSON."""
+    from seqmodel.forecasting import forecast_shard as tell_shard
+
+    j = ShardJob.model_validate(job)
+    teller = _load_teller(j.model_dump_json(exclude={"shard"}))
+    return tell_shard(j.store, j.table, teller, j.shard, j.spec).model_dump(mode="json")
 
 
 def watch(job: dict[str, Any], _tell: Tell) -> Any:

@@ -43,6 +43,8 @@ SMALLER = (
 )
 #: Errors that say the same, by name: TensorFlow is not imported here.
 EXHAUSTED = {"MemoryError", "ResourceExhaustedError"}
+#: In place of a function: a child that stays for further orders.
+STAY = "--stay"
 #: Folder of the packages `tasks` and `seqmodel`.
 HOME = Path(__file__).resolve().parent.parent
 
@@ -82,8 +84,8 @@ def run_in_child(
     lines: queue.Queue[str | None] = queue.Queue()
     words: list[str] = []
     readers = [
-        threading.Thread(target=_drain, args=(process.stdout, lines.put), daemon=True),
-        threading.Thread(target=_drain, args=(process.stderr, _keep(words)), daemon=True),
+        threading.Thread(target=drain, args=(process.stdout, lines.put), daemon=True),
+        threading.Thread(target=drain, args=(process.stderr, keep(words)), daemon=True),
     ]
     scales = Scales(process, memory_limit)
     for reader in (*readers, scales.watcher):
@@ -105,13 +107,13 @@ def run_in_child(
         for reader in readers:
             reader.join(timeout=5)
     if answer is None:
-        raise _explain_death(function, code, words, scales)
+        raise explain_death(function, code, words, scales)
     if "error" in answer:
         raise find_error(answer["error"])(answer["sentence"])
     return answer["answer"]
 
 
-def _explain_death(function: str, code: int, words: list[str], scales: Scales) -> ChildDied:
+def explain_death(function: str, code: int, words: list[str], scales: Scales) -> ChildDied:
     """Say how a child ended that gave no answer."""
     if scales.found:
         return OutOfMemory(
@@ -173,6 +175,17 @@ def _converse(
         process.stdin.close()
     except BrokenPipeError:
         return None
+    return listen(lines, end, tell, log)
+
+
+def listen(
+    lines: queue.Queue[str | None], end: float, tell: Tell, log: logging.Logger
+) -> dict[str, Any] | None:
+    """Pass on what a child says until its last word on a job; None if it died.
+
+    Raises:
+        queue.Empty: if it has not said it at the moment `end` of the monotonic clock.
+    """
     # A wait below zero is an error of its own, and one that talks without end must end too.
     while (left := end - time.monotonic()) > 0:
         line = lines.get(timeout=left)
@@ -200,13 +213,16 @@ def _parse(line: str) -> dict[str, Any] | None:
     return word if isinstance(word, dict) else None
 
 
-def _drain(stream: Any, put: Callable[[str | None], None]) -> None:
+def drain(stream: Any, put: Callable[[str | None], None]) -> None:
+    """Pass on each line of a stream, and None at its end."""
     for line in stream:
         put(line)
     put(None)
 
 
-def _keep(words: list[str]) -> Callable[[str | None], None]:
+def keep(words: list[str]) -> Callable[[str | None], None]:
+    """Return what keeps the newest lines that say something."""
+
     def put(line: str | None) -> None:
         if line and line.strip():
             words.append(line)
@@ -233,14 +249,33 @@ def _say(word: dict[str, Any]) -> None:
 
 def serve(function: str, parent: int) -> None:
     """Be the child of the process `parent`: read the job, run the function, say the answer."""
+    if _begin(parent):
+        _work(function, json.load(sys.stdin))
+
+
+def serve_on(parent: int) -> None:
+    """Be a child that stays: an order a line, an answer to each, until there are no more."""
+    if _begin(parent):
+        for line in sys.stdin:
+            order = json.loads(line)
+            _work(order["function"], order["job"])
+
+
+def _begin(parent: int) -> bool:
+    """Die with the parent and log to it; return whether it still lives."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the signal was asked for
-        return
+        return False
     library = logging.getLogger("seqmodel")
     library.setLevel(logging.INFO)
     library.addHandler(_Forwarder())
-    job = json.load(sys.stdin)
+    return True
+
+
+def _work(function: str, job: dict[str, Any]) -> None:
+    """Run `function(job, tell)` and say its answer, or its error."""
+    library = logging.getLogger("seqmodel")
     module, name = function.split(":")
     try:
         answer = getattr(import_module(module), name)(job, lambda p: _say({"progress": p}))
@@ -268,4 +303,7 @@ def serve(function: str, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    if sys.argv[1] == STAY:
+        serve_on(int(sys.argv[2]))
+    else:
+        serve(sys.argv[1], int(sys.argv[2]))

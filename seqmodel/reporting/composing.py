@@ -16,7 +16,8 @@ from seqmodel.reporting.beside import gather_groups, gather_intervals, name_best
 from seqmodel.reporting.live import gather_compared, gather_live
 from seqmodel.reporting.night import Ablated, ClassPlots, Fan, Night, StepRecord, Tried
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.forecasts import read_forecast
+from seqmodel.store.forecasts import read_first
+from seqmodel.store.newest import read_series
 from seqmodel.store.refs import (
     BacktestRef,
     DecisionRef,
@@ -29,7 +30,6 @@ from seqmodel.store.refs import (
     ValidatedTableRef,
 )
 from seqmodel.store.store import Store
-from seqmodel.store.tables import read_rows
 from seqmodel.store.watched import WatchRef
 from seqmodel.table.quality import Verdict
 from seqmodel.trials import TuningRef
@@ -251,7 +251,7 @@ def _draw_forecast(store: Store, course: Course, spec: PipelineSpec) -> tuple[Fa
     """Show the first series of the published forecast after their newest history."""
     if course.forecast is None or course.judged is None or spec.output.of_classes:
         return ()
-    rows = read_forecast(store.path(course.forecast.key))
+    rows = read_first(store.path(course.forecast.key))
     grid = Grid(spec.source.freq)
     begin = course.judged.table.cutoff
     horizon = spec.window.horizon
@@ -260,11 +260,9 @@ def _draw_forecast(store: Store, course: Course, spec: PipelineSpec) -> tuple[Fa
         - SHOWN_HORIZONS * horizon
         + 1
     )
-    history = read_rows(
-        store.find(course.judged.table.key),
-        ["series_id", "timestamp", "target"],
-        first=pa.scalar(int(start[0]), pa.timestamp("us", tz="UTC")),
-    )
+    shown = rows["series_id"].slice(0, SHOWN_SERIES * horizon).unique().to_pylist()
+    folder = store.find(course.judged.table.key)
+    history = read_series(folder, ["series_id", "timestamp", "target"], shown, int(start[0]))
     fans = []
     for begin_row in range(0, min(SHOWN_SERIES * horizon, rows.num_rows), horizon):
         part = rows.slice(begin_row, horizon)

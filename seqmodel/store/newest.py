@@ -21,8 +21,8 @@ from seqmodel.sharding import RowGroup
 from seqmodel.store.parts import Shard
 from seqmodel.store.tables import FUTURE, list_parts
 
-#: Rows in hand at once: about 2,000 series of a week of hours, small enough for the caches.
-CHUNK = 1 << 18
+#: Rows in hand at once: about 750 series of a week of hours, small enough for the caches.
+CHUNK = 1 << 17
 KEY = "series_id"
 
 

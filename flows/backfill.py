@@ -1,0 +1,73 @@
+"""Forecasts of the past that are missing or failed, each from the data as known at its moment.
+
+python -m flows.backfill --deployment backfill --start 2013-11-01T00:00Z --end 2013-11-30T00:00Z
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from prefect import flow, get_run_logger
+from pydantic import AwareDatetime
+
+from flows.refresh import refresh
+from flows.stages import begin, conclude, reported
+from seqmodel.errors import SeqmodelError, SpecError
+from seqmodel.specs import PipelineSpec
+from seqmodel.store.refs import ReportRef
+from tasks.fill_back import list_open
+
+
+@flow(name="backfill", flow_run_name="{spec.name} backfill", persist_result=False)
+def backfill(
+    spec: PipelineSpec,
+    start: AwareDatetime,
+    end: AwareDatetime,
+    as_of: datetime | None = None,
+    step: str = "D",
+    which: Literal["missing", "failed", "all"] = "missing",
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a flag of the command line
+) -> ReportRef:
+    """Run `refresh` at one moment after the other; what is published already is passed over.
+
+    A moment sees the rows that were there then, and the versions trained before it. One that is
+    refused does not stop the others; run again, and only what is missing is done.
+
+    Args:
+        spec: every knob of the pipeline.
+        start: first moment that a run pretends to be at.
+        end: last such moment.
+        as_of: of the report about the backfill; by default the run's scheduled start.
+        step: between two moments, a pandas alias such as D or 6h.
+        which: missing: those without a forecast; failed: those tried without one; all.
+        dry_run: say what would be done, and do nothing.
+    """
+    course = begin(spec, as_of)
+    with reported(course, spec):
+        moments, total = list_open(spec, start, end, step, which)
+        course.notes.append(f"{len(moments)} of {total} moments are to be forecast")
+        failed = 0
+        for moment in moments:
+            try:
+                word = "would be forecast" if dry_run else "forecast"
+                if not dry_run:
+                    refresh(spec=spec, as_of=moment)
+            except SpecError:
+                raise
+            except SeqmodelError as error:
+                failed, word = failed + 1, f"refused: {error}"
+            course.notes.append(f"{moment:%Y-%m-%d %H:%M}: {word}")
+            get_run_logger().info(course.notes[-1])
+        if failed:
+            raise SeqmodelError(
+                f"found {failed} of {len(moments)} moments without a forecast, needed all; see the"
+                " reports, mend the cause and run again"
+            )
+    return conclude(course, spec)
+
+
+if __name__ == "__main__":
+    from flows.command import run_command
+
+    run_command(backfill)

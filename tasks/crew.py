@@ -1,0 +1,151 @@
+"""Child processes that stay: shards share the model that each of them has loaded once.
+
+task -- a job --> the first child that is free;  one that dies is replaced with the next job
+
+A job has a child to itself: when a child is killed one job fails, is tried again by its task, and
+the others do not notice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, final
+
+from seqmodel.errors import ChildDied, StoreError, find_error
+from tasks.child import LAST_WORDS, STAY, drain, explain_death, keep, listen, make_environment
+from tasks.child import run_in_child as run_once
+from tasks.weighing import Scales
+
+#: One thread each: there are as many children as the spec allows, and results do not depend on it.
+#: What a chunk has used goes back to the system: there are several of them at once.
+ALONE = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+@final
+class Worker:
+    """A child that does one job after the other."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+            [sys.executable, "-m", "tasks.child", STAY, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**make_environment(), **ALONE},
+        )
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._words: list[str] = []
+        self._scales = Scales(self.process, None)
+        for target, words in (
+            (self.process.stdout, self._lines.put),
+            (self.process.stderr, keep(self._words)),
+        ):
+            threading.Thread(target=drain, args=(target, words), daemon=True).start()
+        self._scales.watcher.start()
+
+    def ask(self, function: str, job: dict[str, Any], deadline: float, log: Any) -> Any:
+        """Run `function(job, tell)` there; see `tasks.child.run_in_child`."""
+        try:
+            assert self.process.stdin is not None  # noqa: S101 - opened as a pipe above
+            self.process.stdin.write(json.dumps({"function": function, "job": job}) + "\n")
+            self.process.stdin.flush()
+            word = listen(self._lines, time.monotonic() + deadline, lambda _: None, log)
+        except BrokenPipeError:
+            word = None
+        except queue.Empty:
+            raise ChildDied(
+                f"found {function} still running after {deadline:g} s, needed it done;"
+                " raise the step's deadline in the spec or make the job smaller"
+            ) from None
+        if word is None:
+            code = self.end()
+            raise explain_death(function, code, self._words[-LAST_WORDS:], self._scales)
+        if "error" in word:
+            raise find_error(word["error"])(word["sentence"])
+        return word["answer"]
+
+    def end(self) -> int:
+        """End the process; return its exit code."""
+        self.process.kill()
+        return self.process.wait()
+
+
+@final
+class Crew:
+    """Some children.
+
+    Args:
+        size: jobs done at the same time.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._free: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        self._all: list[Worker] = []
+        self._closed = False
+        for _ in range(size):
+            self._free.put(None)
+
+    def ask(self, function: str, job: dict[str, Any], *, deadline: float, log: Any) -> Any:
+        """Wait for a free child and run `function(job, tell)` there."""
+        worker = self._free.get()
+        try:
+            if self._closed:
+                raise StoreError("found the run at its end, needed it to go on; run again")
+            if worker is None:
+                worker = Worker()
+                self._all.append(worker)
+            return worker.ask(function, job, deadline, log)
+        except ChildDied:
+            if worker is not None:
+                worker.end()
+            worker = None
+            raise
+        finally:
+            self._free.put(worker)
+
+    def close(self) -> None:
+        """End all children; jobs that still wait are refused."""
+        self._closed = True
+        for worker in self._all:
+            worker.end()
+
+
+_crews: list[Crew] = []
+
+
+@contextmanager
+def hold_crew(size: int) -> Iterator[Crew]:
+    """Keep a crew for the tasks that run meanwhile."""
+    crew = Crew(size)
+    _crews.append(crew)
+    try:
+        yield crew
+    finally:
+        _crews.remove(crew)
+        crew.close()
+
+
+def run_by_crew(function: str, job: dict[str, Any], *, deadline: float, log: Any) -> Any:
+    """Run `function(job, tell)` by the crew that is held, in a child of its own without one.
+
+    Raises:
+        SeqmodelError: see `tasks.child.run_in_child`.
+    """
+    if _crews:
+        return _crews[-1].ask(function, job, deadline=deadline, log=log)
+    return run_once(function, job, deadline=deadline, tell=lambda _: None, log=log)

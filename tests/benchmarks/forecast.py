@@ -1,0 +1,201 @@
+"""Forecast many series: from a canonical table to a published forecast, in shards, on two cores.
+
+    python -m tests.benchmarks.forecast --series 100000
+
+The table is hourly, eight days a series; the model was trained on 500 of the series, to the others
+it is new: they are scaled by their own lookback. A tenth of the series and all of them are forecast
+by processes of their own that begin with nothing loaded. The last line is JSON: series, seconds and
+series_per_s (from the first byte read, imports, loading and compiling included, to the manifest in
+place), steady_series_per_s (of the difference between a tenth and all: what a longer run tends to),
+start_s (what does not depend on the number), exponent (of the time: 1 is linear),
+peak_rss_mb (of the whole process tree) and rss_ratio (all against a tenth).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tests.benchmarks.measuring import measure
+from tests.benchmarks.tables import HOUR, START
+
+AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
+STEPS = 192
+TAUGHT, TAUGHT_STEPS = 500, 960
+AT_ONCE = 2000
+
+
+def make_spec(kind: str) -> Any:
+    """Return the pipeline that is measured: lookback 168, horizon 24, three quantiles."""
+    from seqmodel.specs import PipelineSpec
+
+    return PipelineSpec.model_validate(
+        {
+            "name": "bench",
+            "source": {"uri": "none", "freq": "h"},
+            "window": {"lookback": 168, "horizon": 24},
+            "model": {"kind": kind},
+            "train": {"epochs": 1, "windows_per_epoch": 4096},
+            "backtest": {"cutoffs": 1},
+        }
+    )
+
+
+def make_batches(series: int, steps: int) -> Iterator[pa.RecordBatch]:
+    """Yield daily cycles with noise, rounded as meters round them, series by series."""
+    hours = np.arange(steps)
+    moments = pa.array(START + hours * HOUR).cast(pa.timestamp("us", tz="UTC"))
+    for begin in range(0, series, AT_ONCE):
+        count = min(AT_ONCE, series - begin)
+        rng = np.random.default_rng(begin)
+        level = 20 + (begin + np.arange(count)[:, None]) % 7 * 5
+        wave = 10 * np.sin(2 * np.pi * (hours / 24 + rng.random((count, 1))))
+        values = level + wave + rng.normal(0, 2, (count, steps))
+        ids = pa.array([f"{i:07d}" for i in range(begin, begin + count)])
+        yield pa.record_batch(
+            {
+                "series_id": ids.take(pa.array(np.repeat(np.arange(count), steps))),
+                "timestamp": moments.take(pa.array(np.tile(hours, count))),
+                "target": values.round(2).ravel(),
+            }
+        )
+
+
+def put_table(root: Path, series: int, steps: int) -> Any:
+    """Write a canonical table below a data root, as ingest does; return its ref."""
+    from seqmodel.grid import to_datetime
+    from seqmodel.store.ledgers import Ledger
+    from seqmodel.store.refs import TableRef
+    from seqmodel.store.store import Store
+    from seqmodel.store.tables import fingerprint_table, table_key, write_parts
+
+    store, batches = Store(root), make_batches(series, steps)
+    one = next(batches)
+    with store.workshop("bench") as shop:
+        rows = write_parts(shop / "table", one.schema, chain([one], batches))
+        fingerprint = fingerprint_table(shop / "table")
+        key = table_key("bench", fingerprint)
+        store.publish(shop / "table", key)
+    return TableRef(
+        key=key,
+        fingerprint=fingerprint,
+        series=series,
+        first=to_datetime(START),
+        cutoff=to_datetime(START + (steps - 1) * HOUR),
+        future=0,
+        ledger=Ledger(read=rows, kept=rows, quarantined=0, duplicates=0, after_as_of=0),
+        files=(),
+    )
+
+
+def train(root: Path, kind: str) -> Any:
+    """Train the model on few of the series."""
+    from seqmodel.store.refs import ValidatedTableRef
+    from seqmodel.store.store import Store
+    from seqmodel.table.quality import Verdict
+    from seqmodel.training import train_model
+    from seqmodel.windowing import make_windows
+
+    store, spec = Store(root), make_spec(kind)
+    table = put_table(root, TAUGHT, TAUGHT_STEPS)
+    verdict = Verdict(table=table.fingerprint, rules=())
+    windows = make_windows(store, ValidatedTableRef(table=table, verdict=verdict), spec)
+    return train_model(store, windows, spec, AS_OF, {}, lambda _: None, table=table)
+
+
+def run_forecast(root: Path, kind: str, table: Any, model: Any) -> dict[str, Any]:
+    """Plan, forecast the shards and publish, as the tasks do."""
+    from seqmodel.forecasting import plan_forecast, publish_shards
+    from seqmodel.jobs import ShardJob
+    from seqmodel.store.parts import PartRef
+    from seqmodel.store.refs import ModelRef, TableRef
+    from seqmodel.store.store import Store
+    from tasks.crew import hold_crew
+
+    store, spec = Store(root), make_spec(kind)
+    table, model = TableRef.model_validate(table), ModelRef.model_validate(model)
+    shards = plan_forecast(store, table, spec)
+    what = {"root": str(root), "spec": spec, "table": table, "model": model}
+    jobs = [ShardJob(shard=one, **what).model_dump(mode="json") for one in shards]
+    log = logging.getLogger("bench")
+    with hold_crew(spec.forecast.at_once) as crew, ThreadPoolExecutor(len(jobs)) as pool:
+
+        def ask(job: dict[str, Any]) -> PartRef:
+            answer = crew.ask("seqmodel.jobs:forecast_shard", job, deadline=3600, log=log)
+            return PartRef.model_validate(answer)
+
+        parts = list(pool.map(ask, jobs))
+    ref = publish_shards(store, table, model, parts, spec)
+    return {"shards": len(shards), "rows": ref.rows, "series": ref.series}
+
+
+def main() -> None:
+    """Measure and print one line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--series", type=int, default=100_000)
+    parser.add_argument("--kind", default="segment", help="model of the registry")
+    parser.add_argument("--step", choices=["table", "train", "run"], help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--refs", type=json.loads, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step is None:
+        with tempfile.TemporaryDirectory() as place:
+            figures = compare(Path(place), given.series, given.kind)
+        sys.stdout.write(json.dumps(figures) + "\n")
+    elif given.step == "run":
+        sys.stdout.write(json.dumps(run_forecast(given.root, given.kind, **given.refs)) + "\n")
+    else:
+        found = (
+            train(given.root, given.kind)
+            if given.step == "train"
+            else put_table(given.root, given.series, STEPS)
+        )
+        sys.stdout.write(f"{found.model_dump_json()}\n")
+
+
+def compare(root: Path, series: int, kind: str) -> dict[str, Any]:
+    """Forecast a tenth and all of the series."""
+    module, words = "tests.benchmarks.forecast", ("--root", str(root), "--kind", kind)
+    model = measure(module, "--step", "train", *words).answer
+    costs = {}
+    for count in (series // 10, series):
+        sized = ("--series", str(count), *words)
+        table = measure(module, "--step", "table", *sized).answer
+        refs = json.dumps({"table": table, "model": model})
+        cost = costs[count] = measure(module, "--step", "run", "--refs", refs, *sized)
+        if cost.answer["rows"] != count * 24:
+            raise SystemExit(f"found {cost.answer['rows']} rows, needed {count * 24}")
+        sys.stderr.write(f"{count:,} series: {cost.seconds:.1f} s, {cost.peak_rss_mb:.0f} MB\n")
+    few, all_ = costs[series // 10], costs[series]
+    each = (all_.seconds - few.seconds) / (series - series // 10)
+    start = max(few.seconds - each * (series // 10), 0.0)
+    return {
+        "series": series,
+        "kind": kind,
+        "seconds": round(all_.seconds, 2),
+        "series_per_s": round(series / all_.seconds),
+        "steady_series_per_s": round(1 / each),
+        "start_s": round(start, 2),
+        "cpu_us_per_series": round(all_.cpu_s / series * 1e6, 1),
+        "exponent": round(math.log10(all_.seconds / few.seconds), 3),
+        "peak_rss_mb": round(all_.peak_rss_mb),
+        "rss_ratio": round(all_.peak_rss_mb / few.peak_rss_mb, 3),
+        "shards": all_.answer["shards"],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Children that stay: killed at any moment, what is published is complete, single and the same."""
+
+import logging
+import os
+import random
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from seqmodel.errors import ChildDied, DataError
+from seqmodel.forecasting import forecast_table, plan_forecast, publish_shards
+from seqmodel.jobs import ShardJob
+from seqmodel.store import tables
+from seqmodel.store.forecasts import read_forecast
+from seqmodel.store.parts import PartRef
+from seqmodel.store.store import Store
+from tasks.crew import Crew, hold_crew, run_by_crew
+from tests.seqmodel.small import SOURCE, make_spec, make_table, put_table
+
+LOG = logging.getLogger("parent")
+HERE = "tests.tasks.work_in_child"
+KNOWN_MISSING = {"missing_known": "mean"}
+
+
+def ask(crew, name, job=None, deadline=30.0):
+    return crew.ask(f"{HERE}:{name}", job or {}, deadline=deadline, log=LOG)
+
+
+def test_a_child_does_one_job_after_the_other_also_after_a_refusal():
+    with hold_crew(1) as crew:
+        first = ask(crew, "answer", {"n": 2})
+        with pytest.raises(DataError, match="found 1, needed 2"):
+            ask(crew, "refuse")
+        second = ask(crew, "answer", {"n": 3})
+    assert (first["doubled"], second["doubled"]) == (4, 6)
+    assert first["pid"] == second["pid"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(first["pid"], 0)
+
+
+def test_a_killed_child_fails_its_job_alone_and_is_replaced():
+    with hold_crew(2) as crew:
+        with pytest.raises(ChildDied, match="SIGKILL"):
+            ask(crew, "kill")
+        assert ask(crew, "answer", {"n": 1})["doubled"] == 2
+
+
+def test_a_child_that_overruns_is_ended():
+    with hold_crew(1) as crew:
+        with pytest.raises(ChildDied, match="still running after 1 s"):
+            ask(crew, "sleep", deadline=1.0)
+        assert ask(crew, "answer", {"n": 1})["doubled"] == 2
+
+
+def test_without_a_crew_a_job_has_a_child_of_its_own():
+    told = run_by_crew(f"{HERE}:answer", {"n": 4}, deadline=30, log=LOG)
+    assert told["doubled"] == 8
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch):
+    """A table of small row groups, its shards, and what they publish undisturbed."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 100)
+    store, spec = Store(tmp_path), make_spec(SOURCE, features=KNOWN_MISSING, forecast={"shards": 6})
+    table = put_table(store, make_table(series=24), spec).table
+    ref = forecast_table(store, table, None, spec)
+    return store, table, spec, {p.name: p.read_bytes() for p in store.path(ref.key).iterdir()}
+
+
+def try_again(crew: Crew, job: dict[str, object]) -> PartRef:
+    """What a task does: up to two further tries."""
+    for left in (2, 1, 0):
+        try:
+            answer = crew.ask("seqmodel.jobs:forecast_shard", job, deadline=60, log=LOG)
+            return PartRef.model_validate(answer)
+        except ChildDied:
+            if not left:
+                raise
+    raise AssertionError
+
+
+def test_ten_runs_each_with_a_child_killed_at_random_publish_the_same_bytes(large):
+    store, table, spec, before = large
+    shards = plan_forecast(store, table, spec)
+    assert len(shards) == 6
+    what = {"root": str(store.root), "spec": spec, "table": table, "model": None}
+    jobs = [ShardJob(shard=one, **what).model_dump(mode="json") for one in shards]
+    chance, killed = random.Random(0), 0  # noqa: S311 - no secret
+    with hold_crew(2) as crew, ThreadPoolExecutor(6) as pool:
+        for _ in range(10):
+            for path in store.path(f"{spec.name}/forecasts").glob("*/*"):
+                path.unlink()
+
+            def kill():
+                nonlocal killed
+                alive = [w.process for w in crew._all if w.process.poll() is None]
+                if alive:
+                    os.kill(chance.choice(alive).pid, signal.SIGKILL)
+                    killed += 1
+
+            timer = threading.Timer(chance.uniform(0.0, 0.3), kill)
+            timer.start()
+            parts = list(pool.map(lambda job: try_again(crew, job), jobs))
+            timer.join()
+            ref = publish_shards(store, table, None, parts, spec, "")
+            now = {p.name: p.read_bytes() for p in store.path(ref.key).iterdir()}
+            assert now == before
+    assert killed >= 8
+    rows = read_forecast(store.path(ref.key))
+    assert rows.num_rows == 24 * spec.window.horizon
+    assert not list(store.path(f"{spec.name}/staging").rglob("part-0*"))
