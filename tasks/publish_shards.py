@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefect import task
 
-from seqmodel.forecasting import plan_forecast
-from seqmodel.forecasting import publish_shards as publish_all
+from seqmodel.publishing import plan_forecast
+from seqmodel.publishing import publish_shards as publish_all
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.forecasts import forecast_key, read_fence
 from seqmodel.store.parts import PartRef, Shard

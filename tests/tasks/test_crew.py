@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from seqmodel.errors import ChildDied, DataError
-from seqmodel.forecasting import forecast_table, plan_forecast, publish_shards
+from seqmodel.forecasting import forecast_table
 from seqmodel.jobs import ShardJob
+from seqmodel.publishing import plan_forecast, publish_shards
 from seqmodel.store import tables
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.parts import PartRef
