@@ -6,14 +6,13 @@ python -m flows.backfill --deployment backfill --start 2013-11-01T00:00Z --end 2
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from prefect import flow, get_run_logger
-from pydantic import AwareDatetime
+from prefect import flow
+from pydantic import AwareDatetime, Field
 
-from flows.refresh import refresh
+from flows.moments import refresh_each
 from flows.stages import begin, conclude, reported
-from seqmodel.errors import SeqmodelError, SpecError
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 from tasks.fill_back import list_open
@@ -27,12 +26,12 @@ def backfill(
     as_of: datetime | None = None,
     step: str = "D",
     which: Literal["missing", "failed", "all"] = "missing",
+    at_once: Annotated[int, Field(ge=1, le=64)] = 1,
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a flag of the command line
 ) -> ReportRef:
-    """Run `refresh` at one moment after the other; what is published already is passed over.
+    """Run `refresh` at each moment, which sees the rows and the versions that were there then.
 
-    A moment sees the rows that were there then, and the versions trained before it. One that is
-    refused does not stop the others; run again, and only what is missing is done.
+    One that is refused does not stop the others; run again, and only what is missing is done.
 
     Args:
         spec: every knob of the pipeline.
@@ -41,29 +40,14 @@ def backfill(
         as_of: of the report about the backfill; by default the run's scheduled start.
         step: between two moments, a pandas alias such as D or 6h.
         which: missing: those without a forecast; failed: those tried without one; all.
+        at_once: moments forecast at the same time, each in child processes of its own.
         dry_run: say what would be done, and do nothing.
     """
     course = begin(spec, as_of)
     with reported(course, spec):
         moments, total = list_open(spec, start, end, step, which)
         course.notes.append(f"{len(moments)} of {total} moments are to be forecast")
-        failed = 0
-        for moment in moments:
-            try:
-                word = "would be forecast" if dry_run else "forecast"
-                if not dry_run:
-                    refresh(spec=spec, as_of=moment)
-            except SpecError:
-                raise
-            except SeqmodelError as error:
-                failed, word = failed + 1, f"refused: {error}"
-            course.notes.append(f"{moment:%Y-%m-%d %H:%M}: {word}")
-            get_run_logger().info(course.notes[-1])
-        if failed:
-            raise SeqmodelError(
-                f"found {failed} of {len(moments)} moments without a forecast, needed all; see the"
-                " reports, mend the cause and run again"
-            )
+        refresh_each(course, spec, moments, at_once, dry_run)
     return conclude(course, spec)
 
 

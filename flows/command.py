@@ -22,6 +22,7 @@ from pydantic import AwareDatetime, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    CliImplicitFlag,
     CliSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -120,10 +121,10 @@ def read_parameters(path: Path, deployment: str) -> dict[str, Any]:
 
 def list_parameters(flow: Flow[Any, ReportRef]) -> dict[str, Any]:
     """Return what a flow takes beside spec and as_of: name -> type and field."""
-    hints, said = get_type_hints(flow.fn), flow.parameters.properties
+    hints, said = get_type_hints(flow.fn, include_extras=True), flow.parameters.properties
     return {
         name: (
-            hints[name],
+            CliImplicitFlag[bool] if hints[name] is bool else hints[name],
             Field(
                 ... if one.default is one.empty else one.default,
                 alias=name.replace("_", "-"),

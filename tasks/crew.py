@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, final
 
 from seqmodel.errors import ChildDied, StoreError, find_error
@@ -125,18 +126,19 @@ class Crew:
             worker.end()
 
 
-_crews: list[Crew] = []
+#: The crew of this thread's flow run and of the tasks it submits: runs side by side have their own.
+_held: ContextVar[Crew | None] = ContextVar("held", default=None)
 
 
 @contextmanager
 def hold_crew(size: int) -> Iterator[Crew]:
     """Keep a crew for the tasks that run meanwhile."""
     crew = Crew(size)
-    _crews.append(crew)
+    before = _held.set(crew)
     try:
         yield crew
     finally:
-        _crews.remove(crew)
+        _held.reset(before)
         crew.close()
 
 
@@ -146,6 +148,6 @@ def run_by_crew(function: str, job: dict[str, Any], *, deadline: float, log: Any
     Raises:
         SeqmodelError: see `tasks.child.run_in_child`.
     """
-    if _crews:
-        return _crews[-1].ask(function, job, deadline=deadline, log=log)
+    if crew := _held.get():
+        return crew.ask(function, job, deadline=deadline, log=log)
     return run_once(function, job, deadline=deadline, tell=lambda _: None, log=log)

@@ -1,14 +1,23 @@
 """Forecasts of the past: which moments, what they see, and that a second run finishes the first."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
 from flows.backfill import backfill
 from flows.command import list_parameters, parse_flags
+from flows.refresh import refresh
+from flows.retrain import retrain
 from seqmodel.backfilling import choose_moments, list_moments
-from seqmodel.errors import SpecError
+from seqmodel.errors import SeqmodelError, SpecError
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.store import Store
 from tests.flows.test_nightly import AS_OF, make_spec
@@ -41,11 +50,14 @@ def test_a_moment_is_missing_failed_or_published(tmp_path, meters_file):
 def test_flags_of_the_backfill_are_words_with_dashes():
     own = list_parameters(backfill)
     flags = ["--name", "m", "--source.uri", "x", "--start", "2024-01-01T00:00Z"]
-    _, found = parse_flags([*flags, "--end", "2024-01-02T00:00Z", "--dry-run", "true"], own)
+    _, found = parse_flags([*flags, "--end", "2024-01-02T00:00Z", "--dry-run"], own)
     assert found.dry_run is True
+    assert parse_flags([*flags, "--end", "2024-01-02T00:00Z"], own)[1].dry_run is False
     assert (found.start, found.step) == (datetime(2024, 1, 1, tzinfo=UTC), "D")
     with pytest.raises(SpecError, match="found no end"):
         parse_flags(flags, own)
+    with pytest.raises(SpecError, match=r"found at-once = '?0'?, needed it to be greater"):
+        parse_flags([*flags, "--end", "2024-01-02T00:00Z", "--at-once", "0"], own)
 
 
 @pytest.mark.usefixtures("harness")
@@ -68,3 +80,53 @@ def test_a_backfill_does_what_is_missing_from_the_data_as_known_then(meters_file
     assert manifest.stat().st_mtime_ns == before
     rows = read_forecast(manifest.parent)
     assert rows["timestamp"][0].as_py() == AS_OF - 2 * DAY
+
+
+def list_runs(name):
+    """Flow runs of a name as the server has them."""
+    with get_client(sync_client=True) as client:
+        named = FlowFilter(name=FlowFilterName(any_=[name]))
+        return client.read_flow_runs(flow_filter=named, limit=200)
+
+
+@pytest.mark.usefixtures("harness")
+def test_moments_at_once_are_each_a_flow_run_below_the_backfill(meters_file, data_root):
+    spec = make_spec(meters_file)
+    before, early = {run.id for run in list_runs("refresh")}, AS_OF - 45 * DAY
+    what = {"spec": spec, "start": early, "end": AS_OF, "step": "15D", "as_of": AS_OF}
+    with pytest.raises(SeqmodelError, match="found 1 of 4 moments without a forecast"):
+        backfill(**what, at_once=3)  # the first moment is before all rows
+    folders = published(data_root)
+    assert len(folders) == 3
+    runs = [run for run in list_runs("refresh") if run.id not in before]
+    assert len({run.parameters["as_of"] for run in runs}) == len(runs) == 4
+    assert len({run.parent_task_run_id for run in runs} - {None}) == 4
+    assert sorted(run.state_type.value for run in runs) == ["COMPLETED"] * 3 + ["FAILED"]
+    assert len(list(data_root.glob("meters/reports/*/night.json"))) == 4 + 1
+    assert choose_moments(Store(data_root), spec, (early,), "failed")
+
+
+@pytest.mark.usefixtures("harness")
+def test_a_moment_of_the_past_is_forecast_as_if_no_later_row_were_there(
+    meters, meters_file, tmp_path, monkeypatch
+):
+    moment = AS_OF - 3 * DAY
+    at = np.asarray(meters["at"].cast(pa.int64())) / 1e6
+    late = pa.array(at >= moment.timestamp())
+    ahead = pa.array(at < (moment + DAY).timestamp())
+    cut = meters
+    for name in ("load", "temperature"):  # what is known ahead stays
+        column = pc.if_else(late, pa.scalar(None, pa.float64()), meters[name])
+        cut = cut.set_column(cut.column_names.index(name), name, column)
+    then = tmp_path / "then.parquet"
+    pq.write_table(cut.filter(ahead), then)
+    monkeypatch.setenv("SEQMODEL_DATA", str(tmp_path / "a"))
+    retrain(make_spec(then), moment - DAY)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    backfill(make_spec(meters_file), moment, moment, AS_OF)
+    monkeypatch.setenv("SEQMODEL_DATA", str(tmp_path / "b"))
+    refresh(make_spec(then), moment)
+    key = "meters/forecasts/cutoff=20240204T230000Z"
+    told, wanted = read_forecast(tmp_path / "a" / key), read_forecast(tmp_path / "b" / key)
+    assert told.equals(wanted)
+    assert "baseline" not in told["model_version"].to_pylist()

@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 
@@ -39,6 +40,16 @@ def test_a_child_does_one_job_after_the_other_also_after_a_refusal():
     assert first["pid"] == second["pid"]
     with pytest.raises(ProcessLookupError):
         os.kill(first["pid"], 0)
+
+
+def test_a_run_that_begins_beside_another_leaves_it_its_own_children():
+    beside = copy_context()
+    with hold_crew(1) as crew:
+        mine, other = ask(crew, "answer", {"n": 1}), hold_crew(1)
+        beside.run(other.__enter__)
+        told = run_by_crew(f"{HERE}:answer", {"n": 2}, deadline=30, log=LOG)
+        beside.run(other.__exit__, None, None, None)
+    assert told["pid"] == mine["pid"]
 
 
 def test_a_killed_child_fails_its_job_alone_and_is_replaced():
