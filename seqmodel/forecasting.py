@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from seqmodel.calibrating import Calibrated
 from seqmodel.calibration import Calibration
 from seqmodel.classifying import drop_unsaid, forecast_classes
+from seqmodel.errors import SeqmodelError
 from seqmodel.loading import load_model
 from seqmodel.models.naive import Baseline
 from seqmodel.panel import Panel
@@ -26,7 +27,7 @@ from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import BASELINE as BASELINE_FILE
 from seqmodel.store.bundles import CALIBRATION, ENSEMBLE, member_key, read_manifest, read_spec
 from seqmodel.store.champion import BASELINE
-from seqmodel.store.forecasts import forecast_key, read_fence, stage_part
+from seqmodel.store.forecasts import drop_parts, forecast_key, read_fence, stage_part
 from seqmodel.store.parts import PartRef, Shard
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
 from seqmodel.store.store import Store
@@ -100,6 +101,7 @@ def forecast_table(
     Raises:
         StoreError: if another run publishes the same cutoff meanwhile.
         QualityError: if too many series have no sane forecast.
+        DataError: if a shard lacks known covariates; nothing is published then.
     """
     fence = read_fence(store, forecast_key(spec.name, table.cutoff))
     if spec.output.of_classes:
@@ -107,7 +109,13 @@ def forecast_table(
     else:
         shards = plan_forecast(store, table, spec)
         teller = load_teller(store, table, model, spec)
-        parts = [forecast_shard(store, table, teller, shard, spec) for shard in shards]
+        parts = []
+        try:
+            for shard in shards:
+                parts.append(forecast_shard(store, table, teller, shard, spec))
+        except SeqmodelError:
+            drop_parts(store, [part.key for part in parts])
+            raise
     return publish_shards(store, table, model, parts, spec, fence)
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from seqmodel.errors import StoreError
 from seqmodel.store.fingerprints import digest_bytes, digest_file
-from seqmodel.store.store import Store, flush_folder
+from seqmodel.store.store import FULL, Store, flush_folder
 from seqmodel.store.tables import ROW_GROUP
 
 MANIFEST = "_manifest.json"
@@ -51,7 +51,21 @@ def stage_part(
 
     Returns:
         Key that the file will have once published, and its sha256.
+
+    Raises:
+        StoreError: if the disk is full; whatever else fails in writing may pass.
     """
+    try:
+        return _stage(store, key, number, schema, tables)
+    except OSError as error:
+        if error.errno in FULL:
+            raise store.refuse(error) from error
+        raise
+
+
+def _stage(
+    store: Store, key: str, number: int, schema: pa.Schema, tables: Iterable[pa.Table]
+) -> tuple[str, str]:
     with store.workshop(key.split("/", 1)[0]) as shop:
         draft = shop / "part.parquet"
         names = [name for name in schema.names if name in REPEATED]
@@ -133,12 +147,32 @@ def _publish(
         folder = store.path(key)
         flush_folder(folder)
         store.write_text(f"{key}/{MANIFEST}", text)
-        for stray in folder.glob("part-*.parquet"):
-            if stray.name not in manifest["files"]:
-                stray.unlink()
+        _sweep(folder)
     except OSError as error:
+        _withdraw(store, key, parts)
         raise store.refuse(error) from error
+    except StoreError:
+        _withdraw(store, key, parts)
+        raise
     return digest, manifest
+
+
+def _withdraw(store: Store, key: str, parts: Iterable[str]) -> None:
+    """Remove parts whose publication failed; what was published stays."""
+    drop_parts(store, parts)
+    _sweep(store.path(key))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove parts that the manifest in place does not name."""
+    path = folder / MANIFEST
+    try:
+        named = json.loads(path.read_bytes())["files"] if path.is_file() else {}
+    except (ValueError, TypeError, KeyError):
+        return  # damaged: what it named is for a person to see
+    for part in folder.glob("part-*.parquet"):
+        if part.name not in named:
+            part.unlink()
 
 
 def _settle(store: Store, name: str, wanted: str) -> None:

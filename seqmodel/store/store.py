@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,8 @@ ROOT_VARIABLE = "SEQMODEL_DATA"
 DEFAULT_ROOT = "data"
 STAGING = "staging"
 LOCK_SECONDS = 30.0
+#: What the system says where there is no room, or none left for this user.
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @final
@@ -178,6 +181,11 @@ class Store:
 
     def refuse(self, error: OSError) -> StoreError:
         """Return what is said when the root cannot be written to."""
+        if error.errno in FULL:
+            return StoreError(
+                f"found the disk of the data root {self.root} full, needed room to write; free some"
+                " or name another root by --data-root, and run again"
+            )
         return StoreError(
             f"found the data root {self.root} not writable ({error.strerror or error}), needed to"
             " write there; change its permissions or name another by --data-root"

@@ -1,7 +1,7 @@
 """What is published, and that serving says what the backtest said."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import numpy as np
@@ -70,6 +70,7 @@ def drop(table, *ids):
 
 ALL = make_all()
 END = count_steps(ALL)
+END_AT = pc.max(ALL["timestamp"]).as_py()
 
 
 @pytest.fixture(scope="module")
@@ -394,6 +395,42 @@ def test_too_many_of_them_refuse_the_run_and_leave_what_is_published(cut, knobs)
     with pytest.raises(QualityError, match=r"1 of 4 series .*1 not finite; such as '002'"):
         forecast_table(store, table, model, with_forecast(**knobs))
     assert read(store, before)["model_version"].to_pylist()[0] == BASELINE
+
+
+@pytest.fixture
+def unplanned(cut):
+    """A table in shards whose last series has no plan for the horizon."""
+    store, _, model = cut
+    moments = [END_AT + timedelta(hours=n + 1) for n in range(HORIZON)] * 3
+    plans = {"plan": [1.0] * len(moments), "shift": ["day"] * len(moments)}
+    ids = np.repeat(sorted({*ALL["series_id"].to_pylist()} - {YOUNG}), HORIZON)
+    ahead = pa.table(
+        {"series_id": ids, "timestamp": pa.array(moments, ALL["timestamp"].type), **plans}
+    )
+    return store, put_table(store, ALL, SPEC, ahead).table, model
+
+
+def test_a_shard_without_its_known_covariates_refuses_the_run_and_leaves_what_is_published(
+    unplanned,
+):
+    store, table, model = unplanned
+    before = forecast_table(store, table, None, SPEC)
+    staged = set(store.path(f"{SPEC.name}/staging").rglob("part-*"))
+    strict = make_rich_spec(model={"units": 4}, forecast={"shards": 3})
+    with pytest.raises(
+        DataError, match=rf"'plan' at {HORIZON} steps of 1 .*the first '{YOUNG}' at"
+    ):
+        forecast_table(store, table, model, strict)
+    assert set(read(store, before)["model_version"].to_pylist()) == {BASELINE}
+    assert set(store.path(f"{SPEC.name}/staging").rglob("part-*")) == staged
+
+
+def test_by_policy_a_shard_without_its_known_covariates_has_their_mean(unplanned):
+    store, table, model = unplanned
+    whole = read(store, forecast_table(store, table, model, SPEC))
+    assert whole.num_rows == 4 * HORIZON
+    rows = read(store, forecast_table(store, table, model, with_forecast(shards=3)))
+    np.testing.assert_allclose(stack(rows), stack(whole), rtol=1e-6)
 
 
 def test_series_that_ended_are_skipped_and_counted(trained):

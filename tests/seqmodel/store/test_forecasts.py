@@ -1,15 +1,26 @@
 """A forecast is what its manifest names, and nothing else."""
 
+import errno
 import json
+import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from seqmodel.errors import StoreError
 from seqmodel.store import forecasts
-from seqmodel.store.forecasts import forecast_key, publish_forecast, read_forecast
+from seqmodel.store.forecasts import (
+    forecast_key,
+    publish_forecast,
+    publish_parts,
+    read_fence,
+    read_forecast,
+    stage_part,
+)
 from seqmodel.store.store import Store
 
 CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
@@ -101,6 +112,70 @@ def test_crash_before_the_manifest_leaves_the_old_forecast(store, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         publish_forecast(store, KEY, rows(9.0), FIGURES)
     assert read_forecast(store.path(KEY)).equals(rows())
+
+
+def list_staged(store):
+    return [p for p in store.path("p/staging").rglob("*") if p.is_file() or p.name[:4] == "tmp-"]
+
+
+def fill_disk_at(patch, call):
+    """Let the system refuse the given flush, counted from 0, for want of room."""
+    flush, seen = os.fsync, []
+
+    def refuse(handle):
+        seen.append(handle)
+        if len(seen) - 1 == call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(handle)
+
+    patch.setattr(os, "fsync", refuse)
+    return seen
+
+
+def publish_two(store):
+    """Two staged parts, published with the fence as a run of shards does."""
+    fence = read_fence(store, KEY)
+    parts = dict(stage_part(store, KEY, n, rows().schema, [rows(7.0 + n)]) for n in range(2))
+    return publish_parts(store, KEY, parts, FIGURES, fence)
+
+
+@pytest.mark.parametrize("call", range(7))
+def test_a_full_disk_at_any_flush_leaves_one_whole_forecast_and_no_staging(store, call):
+    old = files(store)
+    with pytest.MonkeyPatch.context() as patch:
+        fill_disk_at(patch, call)
+        with pytest.raises(StoreError, match=r"^found the disk of the data root .* full, needed"):
+            publish_two(store)
+    if call < 6:
+        assert files(store) == old
+    else:  # the manifest is in place, only its folder was not flushed
+        assert read_forecast(store.path(KEY)).num_rows == 4
+    publish_two(store)
+    assert read_forecast(store.path(KEY))["q0.5"].to_pylist() == [7.0, 2.0, 8.0, 2.0]
+    assert len(files(store)) == 3
+    assert not list_staged(store)
+
+
+def test_publishing_two_parts_flushes_seven_times(store, monkeypatch):
+    seen = fill_disk_at(monkeypatch, None)
+    publish_two(store)
+    assert len(seen) == 7
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_a_full_disk_while_a_shard_is_written_is_said_and_leaves_nothing(store, monkeypatch):
+    old, make = files(store), tempfile.mkdtemp
+
+    def make_full(**where):
+        folder = make(**where)
+        (Path(folder) / "part.parquet").symlink_to("/dev/full")
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_full)
+    with pytest.raises(StoreError, match="full, needed room to write; free some"):
+        stage_part(store, KEY, 0, rows().schema, [rows(9.0)])
+    assert files(store) == old
+    assert not list_staged(store)
 
 
 def test_reader_beside_concurrent_publishers_always_sees_one_whole_forecast(store):
