@@ -223,6 +223,22 @@ def read_forecast(folder: Path | str) -> pa.Table:
     return _read_checked(Path(folder), None)
 
 
+def list_parts(folder: Path | str) -> list[str]:
+    """Return the paths of a published forecast's files, for readers of Parquet of any kind.
+
+    Names follow content, so that these paths are the whole forecast, or some are gone because the
+    cutoff was published again; then ask anew. `read_forecast` does, and checks every byte.
+
+    Args:
+        folder: `<data root>/<pipeline>/forecasts/cutoff=<moment>`.
+
+    Raises:
+        StoreError: if there is no manifest, or it is damaged.
+    """
+    folder = Path(folder)
+    return [str(folder / name) for name, _ in _list_files(folder, _read_bytes(folder))]
+
+
 def read_first(folder: Path | str) -> pa.Table:
     """Read the first part of a published forecast alone, as `read_forecast` does."""
     return _read_checked(Path(folder), 1)
@@ -250,15 +266,18 @@ def _read_bytes(folder: Path) -> bytes:
         ) from None
 
 
-def _read_parts(folder: Path, manifest: bytes, most: int | None) -> Iterator[pa.Table]:
+def _list_files(folder: Path, manifest: bytes) -> list[tuple[str, str]]:
     try:
-        files = list(json.loads(manifest)["files"].items())
+        return list(json.loads(manifest)["files"].items())
     except (ValueError, TypeError, KeyError, AttributeError):
         raise StoreError(
             f"found {folder / MANIFEST} damaged, needed the names and checksums of its files;"
             " publish the cutoff again"
         ) from None
-    for name, digest in files[:most]:
+
+
+def _read_parts(folder: Path, manifest: bytes, most: int | None) -> Iterator[pa.Table]:
+    for name, digest in _list_files(folder, manifest)[:most]:
         path = folder / name
         data = path.read_bytes() if path.is_file() else b""
         if digest_bytes(data) != digest:

@@ -3,18 +3,23 @@
 import errno
 import json
 import os
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import duckdb
+import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as pa_dataset
 import pytest
 
 from seqmodel.errors import StoreError
 from seqmodel.store import forecasts
 from seqmodel.store.forecasts import (
     forecast_key,
+    list_parts,
     publish_forecast,
     publish_parts,
     read_fence,
@@ -160,6 +165,27 @@ def test_publishing_two_parts_flushes_seven_times(store, monkeypatch):
     seen = fill_disk_at(monkeypatch, None)
     publish_two(store)
     assert len(seen) == 7
+
+
+READERS = {
+    "DuckDB": lambda paths: duckdb.read_parquet(paths).to_arrow_table(),
+    "pandas": lambda paths: pa.Table.from_pandas(pd.read_parquet(paths, partitioning=None)),
+    "pyarrow": lambda paths: pa_dataset.dataset(paths).to_table(),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_other_readers_see_the_files_that_the_manifest_names_and_no_others(store, reader):
+    publish_two(store)
+    part = next(store.path(KEY).glob("part-*"))
+    shutil.copy(part, part.with_name("part-00009-x.parquet"))
+    paths = list_parts(store.path(KEY))
+    told = READERS[reader](paths).select(rows().column_names)
+    assert told.to_pylist() == read_forecast(store.path(KEY)).to_pylist()
+    publish_forecast(store, KEY, rows(9.0), FIGURES)
+    with pytest.raises((OSError, duckdb.IOException)):  # gone, not mixed with the new
+        READERS[reader](paths)
+    assert READERS[reader](list_parts(store.path(KEY))).num_rows == 2
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
