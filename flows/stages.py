@@ -25,6 +25,7 @@ from tasks.backtest import backtest
 from tasks.caching import call, call_all
 from tasks.choose import choose
 from tasks.crew import hold_crew
+from tasks.deliver import deliver
 from tasks.elect import elect
 from tasks.forecast import forecast
 from tasks.forecast_shard import forecast_shard
@@ -206,6 +207,9 @@ def publish(course: Course, spec: PipelineSpec) -> None:
             f"{failed} of {course.forecast.series} series had no sane forecast and have the"
             f" baseline's, such as {course.forecast.counts.failed_ids[0]}"
         )
+    if spec.forecast.sink:
+        rows = deliver(course.forecast, spec)
+        course.notes.append(f"{rows} rows delivered to table {spec.forecast.sink_table}")
 
 
 def _forecast(course: Course, serving: ServingRef, spec: PipelineSpec) -> ForecastRef:

@@ -73,6 +73,34 @@ class ForecastSpec(Spec):
         " all quantiles (also false and true), whose intervals cover more than they say",
     )
 
+    sink: str | None = Field(
+        None,
+        description="database that gets the rows after they are published, an SQLAlchemy URL of"
+        " SQLite or PostgreSQL without a password (that is the environment's); none by default",
+    )
+    sink_table: str = Field(
+        "forecasts",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$",
+        description="table of the sink; a row with the same series, cutoff and step is replaced",
+    )
+
+    @field_validator("sink")
+    @classmethod
+    def _check_sink(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        scheme, _, rest = value.partition("://")
+        if scheme.partition("+")[0] not in {"sqlite", "postgresql"} or not rest:
+            raise ValueError(
+                f"found a URL of {scheme[:20]!r}, needed sqlite:/// or postgresql://; correct it"
+            )
+        if ":" in rest.rpartition("@")[0] or "password=" in rest:
+            raise ValueError(
+                "found a password in the URL, needed none in a spec; leave it to the environment"
+                " (PGPASSWORD or a .pgpass file)"
+            )
+        return value
+
     @field_validator("whole", mode="before")
     @classmethod
     def _read_whole(cls, value: Any) -> Any:
