@@ -50,6 +50,7 @@ bench: $(STAMP) ## the benchmarks, a JSON line each
 	$(BIN)/python -m tests.benchmarks.windows
 	$(BIN)/python -m tests.benchmarks.training
 	$(BIN)/python -m tests.benchmarks.warm
+	$(BIN)/python -m tests.benchmarks.forecast --series 100000
 	$(BIN)/python -m tests.benchmarks.backtest
 
 bench-peers: $(STAMP) ## training speed beside another library, in an environment of its own

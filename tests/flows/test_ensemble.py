@@ -68,6 +68,7 @@ def test_the_night_leaves_one_version_that_serves_and_its_forecast(first):
     assert rows.num_rows == 18
 
 
+@pytest.mark.long
 def test_another_way_to_combine_trains_no_member_again(first, monkeypatch):
     source, root, _ = first
     monkeypatch.setenv("SEQMODEL_DATA", str(root))
@@ -76,6 +77,7 @@ def test_another_way_to_combine_trains_no_member_again(first, monkeypatch):
     assert outcomes["assemble"] == "ran"
 
 
+@pytest.mark.long
 def test_the_next_night_each_member_goes_on_from_its_own_weights(first, monkeypatch):
     source, root, night = first
     monkeypatch.setenv("SEQMODEL_DATA", str(root))

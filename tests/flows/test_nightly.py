@@ -127,6 +127,7 @@ def test_a_changed_knob_of_a_late_step_leaves_the_early_ones_cached(first, monke
     assert (root / "meters" / "reports" / night.run / "ledger.json").is_file()
 
 
+@pytest.mark.long
 def test_a_forecast_that_was_cleared_away_is_made_again(first, monkeypatch):
     source, root, _ = first
     monkeypatch.setenv("SEQMODEL_DATA", str(root))

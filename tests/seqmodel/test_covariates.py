@@ -40,7 +40,7 @@ def make_future(panel, *, without=()):
     """Known covariates for every series and step of the horizon but some."""
     steps = [(s, h) for s in range(len(panel.ids)) for h in range(1, HORIZON + 1)]
     kept = [step for step in steps if step not in without]
-    moments = panel.grid.moment(panel.cutoff + np.array([h for _, h in kept]))
+    moments = panel.grid.moment(panel.cutoff + np.array([h for _, h in kept], dtype=np.int64))
     return pa.table(
         {
             "series_id": [panel.ids[s] for s, _ in kept],

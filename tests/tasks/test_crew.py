@@ -93,7 +93,8 @@ def try_again(crew: Crew, job: dict[str, object]) -> PartRef:
     raise AssertionError
 
 
-def test_ten_runs_each_with_a_child_killed_at_random_publish_the_same_bytes(large):
+@pytest.mark.parametrize("runs", [2, pytest.param(10, marks=pytest.mark.long)])
+def test_runs_each_with_a_child_killed_at_random_publish_the_same_bytes(large, runs):
     store, table, spec, before = large
     shards = plan_forecast(store, table, spec)
     assert len(shards) == 6
@@ -101,7 +102,7 @@ def test_ten_runs_each_with_a_child_killed_at_random_publish_the_same_bytes(larg
     jobs = [ShardJob(shard=one, **what).model_dump(mode="json") for one in shards]
     chance, killed = random.Random(0), 0  # noqa: S311 - no secret
     with hold_crew(2) as crew, ThreadPoolExecutor(6) as pool:
-        for _ in range(10):
+        for _ in range(runs):
             for path in store.path(f"{spec.name}/forecasts").glob("*/*"):
                 path.unlink()
 
@@ -119,7 +120,7 @@ def test_ten_runs_each_with_a_child_killed_at_random_publish_the_same_bytes(larg
             ref = publish_shards(store, table, None, parts, spec, "")
             now = {p.name: p.read_bytes() for p in store.path(ref.key).iterdir()}
             assert now == before
-    assert killed >= 8
+    assert killed >= max(1, runs - 2)
     rows = read_forecast(store.path(ref.key))
     assert rows.num_rows == 24 * spec.window.horizon
     assert not list(store.path(f"{spec.name}/staging").rglob("part-0*"))
