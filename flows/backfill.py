@@ -46,7 +46,8 @@ def backfill(
     course = begin(spec, as_of)
     with reported(course, spec):
         moments, total = list_open(spec, start, end, step, which)
-        course.notes.append(f"{len(moments)} of {total} moments are to be forecast")
+        word = "would be" if dry_run else "were"
+        course.done.append(f"{len(moments)} of {total} moments {word} forecast")
         refresh_each(course, spec, moments, at_once, dry_run)
     return conclude(course, spec)
 

@@ -30,7 +30,7 @@ def refresh_each(
     """Forecast at every moment, and note what became of it.
 
     Args:
-        course: of the backfill; gets a note of each moment, oldest first.
+        course: of the backfill; gets a sentence for each moment, oldest first.
         spec: the pipeline.
         moments: that the runs pretend to be at, oldest first.
         at_once: runs at the same time.
@@ -44,8 +44,8 @@ def refresh_each(
     words = ("would be forecast" for _ in moments) if dry_run else _run(spec, moments, at_once)
     for moment, word in zip(moments, words, strict=True):
         refused += word.startswith("refused")
-        course.notes.append(f"{moment:%Y-%m-%d %H:%M}: {word}")
-        get_run_logger().info(course.notes[-1])
+        course.done.append(f"{moment:%Y-%m-%d %H:%M}: {word}")
+        get_run_logger().info(course.done[-1])
     if refused:
         raise SeqmodelError(
             f"found {refused} of {len(moments)} moments without a forecast, needed all; see the"

@@ -209,7 +209,7 @@ def publish(course: Course, spec: PipelineSpec) -> None:
         )
     if spec.forecast.sink:
         rows = deliver(course.forecast, spec)
-        course.notes.append(f"{rows} rows delivered to table {spec.forecast.sink_table}")
+        course.done.append(f"{rows} rows delivered to table {spec.forecast.sink_table}")
 
 
 def _forecast(course: Course, serving: ServingRef, spec: PipelineSpec) -> ForecastRef:

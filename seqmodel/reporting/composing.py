@@ -74,6 +74,7 @@ class Course(BaseModel):
         watched: set once the forecasts that are out were looked at.
         steps: what ran.
         notes: warnings, one sentence each.
+        done: what was done beside all this, a sentence each, the first of them for the verdict.
         refusal: why the run stopped, if it did.
     """
 
@@ -94,6 +95,7 @@ class Course(BaseModel):
     watched: WatchRef | None = None
     steps: list[StepRecord] = []
     notes: list[str] = []
+    done: list[str] = []
     refusal: str | None = None
 
 
@@ -140,7 +142,7 @@ def compose_night(store: Store, course: Course, spec: PipelineSpec) -> Night:
         forecast_head=course.forecast.head if course.forecast else (),
         steps=tuple(course.steps),
         places=_list_places(store, course),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*notes, *course.done[1:]])),
     )
 
 
@@ -164,6 +166,7 @@ def _conclude(course: Course, baseline: str) -> tuple[str, Literal["good", "warn
             f"{len(course.tuning.trials)} trials: number {best.number} is best, score"
             f" {best.score:.4g}{was}"
         )
+    parts += course.done[:1]
     tone: Literal["good", "warn"] = "warn" if course.notes else "good"
     return "; ".join(parts) + "." if parts else "Nothing was left to do.", tone
 

@@ -66,16 +66,17 @@ def test_a_backfill_does_what_is_missing_from_the_data_as_known_then(meters_file
     what = {"spec": spec, "start": AS_OF - 2 * DAY, "end": AS_OF, "as_of": AS_OF}
     ref = backfill(**what, dry_run=True)
     assert not published(data_root)
-    notes = json.loads((data_root / ref.night).read_text())["notes"]
-    assert notes[0] == "3 of 3 moments are to be forecast"
+    night = json.loads((data_root / ref.night).read_text())
+    assert (night["verdict"], night["tone"]) == ("3 of 3 moments would be forecast.", "good")
+    assert night["notes"][0] == "2024-02-06 00:00: would be forecast"
 
     backfill(**{**what, "end": AS_OF - DAY})
     assert published(data_root) == ["cutoff=20240205T230000Z", "cutoff=20240206T230000Z"]
     manifest = data_root / "meters/forecasts/cutoff=20240205T230000Z/_manifest.json"
     before = manifest.stat().st_mtime_ns
     ref = backfill(**what)
-    notes = json.loads((data_root / ref.night).read_text())["notes"]
-    assert notes[0] == "1 of 3 moments are to be forecast"
+    night = json.loads((data_root / ref.night).read_text())
+    assert (night["verdict"], night["tone"]) == ("1 of 3 moments were forecast.", "good")
     assert len(published(data_root)) == 3
     assert manifest.stat().st_mtime_ns == before
     rows = read_forecast(manifest.parent)

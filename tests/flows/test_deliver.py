@@ -24,8 +24,8 @@ def test_a_forecast_is_delivered_after_it_is_published(meters_file, data_root, t
         told = connection.execute('select series_id, step, "q0.5" from loads').fetchall()
     rows = read_forecast(data_root / KEY).select(["series_id", "step", "q0.5"]).to_pylist()
     assert sorted(told) == sorted(tuple(row.values()) for row in rows)
-    notes = json.loads((data_root / ref.night).read_text())["notes"]
-    assert "18 rows delivered to table loads" in notes
+    night = json.loads((data_root / ref.night).read_text())
+    assert night["verdict"].endswith("; 18 rows delivered to table loads.")
 
 
 def test_a_sink_that_refuses_leaves_the_forecast_published_and_the_run_failed(
