@@ -12,9 +12,8 @@ from seqmodel.models.inputs import make_inputs, read_past
 from seqmodel.models.outputs import CLASS_HEADS, choose_head
 from seqmodel.models.padding import TurnRows, mark_present
 from seqmodel.models.protocol import InputShapes
-from seqmodel.models.registry import build_model
 from seqmodel.specs import ModelSpec, OutputSpec
-from tests.seqmodel.models.cases import FULL, KINDS, change, feed, make_arrays, say
+from tests.seqmodel.models.cases import FULL, KINDS, build_seeded, change, feed, make_arrays, say
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_output = pytest.mark.parametrize("output", CLASS_HEADS)
@@ -29,9 +28,8 @@ LENGTHS = (8, 5, 3, 1)
 
 
 def build(kind, output, shapes=None, seed=0, **knobs):
-    keras.utils.set_random_seed(seed)
     spec = ModelSpec(kind=kind, **{"units": 6, "dropout": 0.0, **knobs})
-    return build_model(spec, shapes or SHAPES[output], OutputSpec(kind=output))
+    return build_seeded(spec, shapes or SHAPES[output], OutputSpec(kind=output), seed)
 
 
 @cache
