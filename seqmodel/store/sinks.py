@@ -43,9 +43,10 @@ def deliver_forecast(folder: Path, url: str, table: str) -> int:
         StoreError: if the database cannot be reached or refuses; the table stays as it was.
     """
     try:
-        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        engine, parts = sa.create_engine(url, poolclass=sa.NullPool), list_parts(folder)
+        _create(engine, pq.read_schema(parts[0]), table)
         with engine.begin() as connection:
-            return _upsert(connection, list_parts(folder), table)
+            return _upsert(connection, parts, table)
     except (SQLAlchemyError, ImportError, KeyError, OSError) as error:
         said = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
         raise StoreError(
@@ -55,12 +56,20 @@ def deliver_forecast(folder: Path, url: str, table: str) -> int:
         ) from error
 
 
+def _create(engine: sa.Engine, schema: pa.Schema, table: str) -> None:
+    """Make the table where there is none; another run may do so at the same moment."""
+    try:
+        _declare(schema, table).create(engine, checkfirst=True)
+    except SQLAlchemyError:
+        if not sa.inspect(engine).has_table(table):
+            raise
+
+
 def _upsert(connection: sa.Connection, parts: list[str], table: str) -> int:
     insert, count = UPSERTS[connection.dialect.name], 0
     for path in parts:
         with pq.ParquetFile(path) as part:
             goal = _declare(part.schema_arrow, table)
-            goal.create(connection, checkfirst=True)
             new = insert(goal)
             rest = {
                 name: new.excluded[name] for name in part.schema_arrow.names if name not in KEYS
