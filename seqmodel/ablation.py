@@ -18,6 +18,9 @@ def leave_out(spec: PipelineSpec, names: Collection[str]) -> PipelineSpec:
     Args:
         spec: the pipeline.
         names: covariates, or `calendar`, `holidays`, `age`, `lags`, `rolling`.
+
+    Raises:
+        pydantic.ValidationError: a knob still needs an input that is left out.
     """
     source, features = spec.source, spec.features
     roles = ("past", "known", "static", "categorical")
@@ -25,15 +28,27 @@ def leave_out(spec: PipelineSpec, names: Collection[str]) -> PipelineSpec:
     made: dict[str, Any] = {
         "in_target_unit": tuple(n for n in features.in_target_unit if n not in names)
     }
+    shown = spec.backtest.model_copy(
+        update={
+            "ablation": {},
+            "reference": None if spec.backtest.reference in names else spec.backtest.reference,
+            "groups": tuple(n for n in spec.backtest.groups if n not in names),
+        }
+    )
+    group = spec.promotion.group_by
+    gate = spec.promotion.model_copy(update={"group_by": None if group in names else group})
     nothing = {"calendar": (), "holidays": None, "age": False, "lags": (), "rolling": ()}
     made |= {name: empty for name, empty in nothing.items() if name in names}
-    return spec.model_copy(
+    left = spec.model_copy(
         update={
             "source": source.model_copy(update=kept),
             "features": features.model_copy(update=made),
-            "backtest": spec.backtest.model_copy(update={"ablation": {}}),
+            "backtest": shown,
+            "promotion": gate,
         }
     )
+    # A copy is not checked: what still names an input that is gone is found here, not in a task.
+    return PipelineSpec.model_validate(left.model_dump())
 
 
 def measure_gain(

@@ -40,6 +40,11 @@ class FastGRU(keras.layers.GRU):  # type: ignore[misc]
             mask: N x L or None.
             training: whether dropout is on.
         """
+        if not self.use_bias and self.compute_dtype != "float32":
+            # Keras 3.15 on JAX takes a float32 bias of zeros then, and its loop refuses the sum.
+            return keras.layers.RNN.inner_loop(
+                self, sequences, initial_state, mask, training=training
+            )
         if not self.reset_after or not _is_quick(self, sequences, mask):
             return super().inner_loop(sequences, initial_state, mask, training=training)
         units, cell = self.units, self.cell
