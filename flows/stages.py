@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
+from flows.spreading import forecast_shards
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.refitting import plan_refits
@@ -24,11 +25,9 @@ from tasks.assemble import assemble
 from tasks.backtest import backtest
 from tasks.caching import call, call_all
 from tasks.choose import choose
-from tasks.crew import hold_crew
 from tasks.deliver import deliver
 from tasks.elect import elect
 from tasks.forecast import forecast
-from tasks.forecast_shard import forecast_shard
 from tasks.ingest import ingest
 from tasks.look import look
 from tasks.monitor import monitor
@@ -220,20 +219,12 @@ def _forecast(course: Course, serving: ServingRef, spec: PipelineSpec) -> Foreca
     if len(shards) == 1:
         return call(forecast, course.steps, **what)
     fence, begun = look_at_fence(judged, spec), time.monotonic()
-    jobs = [
-        (
-            forecast_shard.with_options(task_run_name=f"forecast shard {one.number + 1}"),
-            {**what, "shard": one},
-        )
-        for one in shards
-    ]
     ran: list[StepRecord] = []
     try:
-        with hold_crew(spec.forecast.at_once):
-            parts = call_all(jobs, ran, len(jobs))
+        parts = forecast_shards(judged, serving, shards, spec, ran)
     finally:
         course.steps.append(_sum_up(f"{len(shards)} forecast shards", ran, begun))
-    return call(publish_shards, course.steps, parts=tuple(parts), fence=fence, **what)
+    return call(publish_shards, course.steps, parts=parts, fence=fence, **what)
 
 
 def _sum_up(label: str, ran: list[StepRecord], begun: float) -> StepRecord:

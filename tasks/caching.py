@@ -90,7 +90,11 @@ def call(task: Task[..., R], records: list[StepRecord], /, **parameters: Any) ->
         Exception: whatever the task raised in its last try.
     """
     begun = time.monotonic()
-    return _settle(task, records, begun, lambda: task(**parameters, return_state=True), parameters)
+
+    def run(one: Task[..., R]) -> Any:
+        return one(**parameters, return_state=True)
+
+    return _settle(task, records, begun, lambda: run(task), run)
 
 
 def call_all(
@@ -117,8 +121,13 @@ def call_all(
         begun = time.monotonic()
         waiting = [(task, task.submit(**parameters), parameters) for task, parameters in some]
         for task, future, parameters in waiting:
-            found.append(_settle(task, records, begun, partial(_wait, future), parameters))
+            again = partial(_submit, parameters)
+            found.append(_settle(task, records, begun, partial(_wait, future), again))
     return found
+
+
+def _submit(parameters: dict[str, Any], task: Task[..., R]) -> Any:
+    return _wait(task.submit(**parameters))
 
 
 def _wait(future: Any) -> Any:
@@ -131,7 +140,7 @@ def _settle(
     records: list[StepRecord],
     begun: float,
     end: Callable[[], Any],
-    parameters: dict[str, Any],
+    run: Callable[[Task[..., R]], Any],
 ) -> R:
     """Return what a task ends with, run again where the cached result dangles, and record it."""
     outcome = "failed"
@@ -144,8 +153,8 @@ def _settle(
             get_run_logger().warning(
                 "%s: the cached result names files that are gone, run again", task.name
             )
-            again = task.with_options(refresh_cache=True)
-            ref, cached = again(**parameters), False
+            again = run(task.with_options(refresh_cache=True))
+            ref, cached = cast("R", again.result()), False
         outcome = "from cache" if cached else "ran"
     finally:
         seconds = time.monotonic() - begun

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, final
 
 from seqmodel.errors import ChildDied, StoreError, find_error
@@ -34,6 +35,8 @@ ALONE = {
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
     "MALLOC_ARENA_MAX": "2",
 }
+#: Children of one worker process at most; there are as many as it has jobs at the same time.
+MOST = 64
 
 
 @final
@@ -142,12 +145,27 @@ def hold_crew(size: int) -> Iterator[Crew]:
         crew.close()
 
 
-def run_by_crew(function: str, job: dict[str, Any], *, deadline: float, log: Any) -> Any:
+@cache
+def _keep_crew() -> Crew:
+    """Return the crew of a process that serves many runs: its children end when it does."""
+    return Crew(MOST)
+
+
+def run_by_crew(
+    function: str, job: dict[str, Any], *, deadline: float, log: Any, far: bool = False
+) -> Any:
     """Run `function(job, tell)` by the crew that is held, in a child of its own without one.
+
+    Args:
+        function: `module:name`.
+        job: JSON-able.
+        deadline: time after which the child is killed (seconds).
+        log: gets the child's log lines.
+        far: whether this is a worker of a cluster, which holds no crew but keeps one.
 
     Raises:
         SeqmodelError: see `tasks.child.run_in_child`.
     """
-    if crew := _held.get():
+    if crew := _keep_crew() if far else _held.get():
         return crew.ask(function, job, deadline=deadline, log=log)
     return run_once(function, job, deadline=deadline, tell=lambda _: None, log=log)

@@ -30,5 +30,6 @@ def forecast_shard(
         job.model_dump(mode="json"),
         deadline=spec.forecast.deadline,
         log=get_run_logger(),
+        far=spec.runner.kind == "dask",
     )
     return PartRef.model_validate(answer)

@@ -14,6 +14,7 @@ from seqmodel.specs.members import list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
 from seqmodel.specs.monitor import MonitorSpec
 from seqmodel.specs.promotion import PromotionSpec, RegistrySpec
+from seqmodel.specs.runner import RunnerSpec
 from seqmodel.specs.source import GridSpec, QualitySpec, SourceSpec
 from seqmodel.specs.train import TrainSpec
 from seqmodel.specs.tune import FIXED, TUNABLE, RangeSpec, TuneSpec
@@ -133,6 +134,7 @@ class PipelineSpec(Spec):
     promotion: PromotionSpec = PromotionSpec()
     registry: RegistrySpec = RegistrySpec()
     forecast: ForecastSpec = ForecastSpec()
+    runner: RunnerSpec = RunnerSpec()
     monitor: MonitorSpec = MonitorSpec()
     tune: TuneSpec = TuneSpec()
 

@@ -2,15 +2,23 @@
 
 import json
 import os
+import random
+import shutil
 import signal
+import threading
+import time
 
+import pyarrow.parquet as pq
 import pytest
 
+from flows import spreading, stages
 from flows.refresh import refresh
+from flows.retrain import retrain
 from seqmodel.reporting.night import Night
 from seqmodel.store import tables
 from seqmodel.store.forecasts import read_forecast
 from tasks import crew
+from tests.conftest import make_meters
 from tests.flows.test_nightly import AS_OF, make_spec
 
 pytestmark = pytest.mark.usefixtures("harness")
@@ -46,3 +54,81 @@ def test_a_killed_shard_is_tried_again_without_the_others(meters_file, data_root
     again = run(make_spec(meters_file, forecast={"shards": 3}), data_root)
     assert {record.outcome for record in again.steps} == {"from cache"}
     assert len(asked) == 4
+
+
+class Killer:
+    """Ends one child a run by SIGKILL, somewhere in the middle of a shard that it is at.
+
+    Attributes:
+        took: time that each shard asked for took, in order (seconds).
+        killed: children ended while they had a shard.
+    """
+
+    def __init__(self, seed):
+        self.chance, self.killed, self.took = random.Random(seed), 0, []  # noqa: S311 - no secret
+        self.ask, self.asked, self.armed, self.before = crew.Worker.ask, 0, False, []
+
+    def arm(self, shards):
+        """Choose a shard by the order in which they are asked for, and a moment within it."""
+        self.asked, self.armed = 0, True
+        self.target = self.chance.randrange(shards - 1)
+        self.took, self.before = [], self.took or self.before
+        self.wait = self.chance.uniform(0.1, 0.8) * self.before[self.target]
+
+    def __call__(self, worker, function, job, deadline, log):
+        busy, begun, number = threading.Event(), time.monotonic(), self.asked
+        self.asked += 1
+
+        def strike():
+            if not busy.wait(self.wait) and self.armed:
+                self.armed = False
+                self.killed += 1
+                os.kill(worker.process.pid, signal.SIGKILL)
+
+        if self.armed and number >= self.target:  # one that was too quick is followed by others
+            threading.Thread(target=strike).start()
+        try:
+            return self.ask(worker, function, job, deadline, log)
+        finally:
+            busy.set()
+            self.took.append(time.monotonic() - begun)
+
+
+# The short forms are above, and that without Prefect in tests/tasks/test_crew.py.
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_ten_runs_each_with_a_child_killed_inside_a_shard_publish_what_an_unbroken_one_does(
+    tmp_path, data_root, monkeypatch
+):
+    monkeypatch.setattr(tables, "ROW_GROUP", 2000)
+    one = spreading.forecast_shard.with_options(retry_delay_seconds=0.1, refresh_cache=True)
+    monkeypatch.setattr(spreading, "forecast_shard", one)
+    whole = stages.publish_shards.with_options(refresh_cache=True)
+    monkeypatch.setattr(stages, "publish_shards", whole)
+    source = tmp_path / "meters.parquet"
+    pq.write_table(make_meters(series=60), source)
+    spec = make_spec(source, forecast={"shards": 6, "max_failed": 1})
+    retrain(spec=spec, as_of=AS_OF)
+    killer = Killer(9)
+
+    def ask(worker, *what):
+        return killer(worker, *what)
+
+    monkeypatch.setattr(crew.Worker, "ask", ask)
+    folder = data_root / "meters" / "forecasts"
+
+    def publish():
+        shutil.rmtree(folder, ignore_errors=True)
+        run(spec, data_root)
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.*")}
+
+    unbroken = publish()
+    assert len(unbroken) == killer.asked + 1 == 7
+    for _ in range(10):
+        killer.arm(6)
+        assert publish() == unbroken
+        assert killer.asked == 6 + (not killer.armed)
+    assert killer.killed >= 9
+    rows = read_forecast(next(folder.iterdir()))
+    assert rows.num_rows == 60 * spec.window.horizon
+    assert "baseline" not in rows["model_version"].to_pylist()

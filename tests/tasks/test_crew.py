@@ -18,6 +18,7 @@ from seqmodel.store import tables
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.parts import PartRef
 from seqmodel.store.store import Store
+from tasks import crew
 from tasks.crew import Crew, hold_crew, run_by_crew
 from tests.seqmodel.small import SOURCE, make_spec, make_table, put_table
 
@@ -69,6 +70,14 @@ def test_a_child_that_overruns_is_ended():
 def test_without_a_crew_a_job_has_a_child_of_its_own():
     told = run_by_crew(f"{HERE}:answer", {"n": 4}, deadline=30, log=LOG)
     assert told["doubled"] == 8
+
+
+def test_a_worker_of_a_cluster_keeps_its_children_from_job_to_job():
+    told = [run_by_crew(f"{HERE}:answer", {"n": n}, deadline=30, log=LOG, far=True) for n in (1, 2)]
+    assert [one["doubled"] for one in told] == [2, 4]
+    assert told[0]["pid"] == told[1]["pid"]
+    crew._keep_crew().close()
+    crew._keep_crew.cache_clear()
 
 
 @pytest.fixture

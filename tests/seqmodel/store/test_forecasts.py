@@ -3,7 +3,10 @@
 import errno
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -214,3 +217,52 @@ def test_reader_beside_concurrent_publishers_always_sees_one_whole_forecast(stor
             assert read_forecast(store.path(KEY)).num_rows == 2
     assert [r.exception() for r in running] == [None] * 12
     assert len(files(store)) == 2
+
+
+RIVAL = """
+import sys, time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import pyarrow as pa
+from seqmodel.errors import StoreError
+from seqmodel.store.forecasts import forecast_key, publish_parts, read_fence, stage_part
+from seqmodel.store.store import Store
+
+root, me, other = Path(sys.argv[1]), *map(int, sys.argv[2:])
+store, rows = Store(root), pa.table({"series_id": ["a"], "q0.5": [float(me)]})
+for day in range(20):
+    cutoff = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    key = forecast_key("p", cutoff)
+    fence = read_fence(store, key)
+    name, digest = stage_part(store, key, 0, rows.schema, [rows])
+    (root / f"ready-{day}-{me}").touch()
+    while not (root / f"ready-{day}-{other}").exists():
+        pass
+    try:
+        publish_parts(store, key, {name: digest}, {"cutoff": cutoff.isoformat()}, fence)
+        print(day, "won", flush=True)
+    except StoreError as error:
+        print(day, error, flush=True)
+"""
+
+
+def test_of_two_processes_that_publish_a_cutoff_at_once_one_wins_and_the_other_says_so(tmp_path):
+    rivals = [
+        subprocess.Popen(
+            [sys.executable, "-c", RIVAL, str(tmp_path), str(me), str(1 - me)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for me in (0, 1)
+    ]
+    said = [rival.communicate(timeout=120)[0].splitlines() for rival in rivals]
+    store, won = Store(tmp_path), [0, 0]
+    for day, words in enumerate(zip(*said, strict=True)):
+        (winner,) = (me for me in (0, 1) if words[me] == f"{day} won")
+        won[winner] += 1
+        assert re.search("published by another run meanwhile", words[1 - winner])
+        folder = store.path(forecast_key("p", datetime(2025, 1, 1 + day, tzinfo=UTC)))
+        assert read_forecast(folder)["q0.5"].to_pylist() == [float(winner)]
+        assert len(list(folder.iterdir())) == 2
+    assert sum(won) == 20
+    assert not list_staged(store)
