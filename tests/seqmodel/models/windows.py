@@ -59,8 +59,9 @@ def fit(model, windows, actual, *, steps, rate):
     """Fit all windows at each of so many steps, by the absolute error."""
     import keras
 
-    # Without XLA: a test would spend most of its time compiling.
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss="mae", jit_compile=False)
+    # Without XLA: a test would spend most of its time compiling. JAX without it runs op by op.
+    jit = keras.backend.backend() == "jax"
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="mae", jit_compile=jit)
     read = {name: windows[name] for name in model.input}
     for _ in range(steps):
         model.train_on_batch(read, actual[..., None])
