@@ -76,13 +76,15 @@ class ForecastSpec(Spec):
 
     sink: str | None = Field(
         None,
-        description="database that gets the rows after they are published, an SQLAlchemy URL of"
-        " SQLite or PostgreSQL without a password (that is the environment's); none by default",
+        description="where the rows go after they are published: an SQLAlchemy URL of SQLite or"
+        " PostgreSQL without a password (that is the environment's), or delta:///folder (extra"
+        " [delta]); nowhere by default",
     )
     sink_table: str = Field(
         "forecasts",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$",
-        description="table of the sink; a row with the same series, cutoff and step is replaced",
+        description="table of the sink; a row with the same series, cutoff and step is replaced,"
+        " in Delta Lake every row of the cutoff",
     )
 
     @field_validator("sink")
@@ -91,9 +93,10 @@ class ForecastSpec(Spec):
         if value is None:
             return None
         scheme, _, rest = value.partition("://")
-        if scheme.partition("+")[0] not in {"sqlite", "postgresql"} or not rest:
+        if scheme.partition("+")[0] not in {"sqlite", "postgresql", "delta"} or not rest:
             raise ValueError(
-                f"found a URL of {scheme[:20]!r}, needed sqlite:/// or postgresql://; correct it"
+                f"found a URL of {scheme[:20]!r}, needed sqlite:///, postgresql:// or delta:///;"
+                " correct it"
             )
         if ":" in rest.rpartition("@")[0] or "password=" in rest:
             raise ValueError(

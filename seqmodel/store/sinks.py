@@ -1,4 +1,4 @@
-"""A published forecast in a table of a database, beside its files.
+"""A published forecast in a table of a database or of Delta Lake, beside its files.
 
 parts that the manifest names -- rows, some thousands at a time --> upsert, all in one transaction
 """
@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from seqmodel.errors import StoreError
+from seqmodel.store.delta import SCHEME, find_lake, replace_cutoff
 from seqmodel.store.forecasts import list_parts
 
 #: What makes a row one row.
@@ -33,7 +34,7 @@ def deliver_forecast(folder: Path, url: str, table: str) -> int:
 
     Args:
         folder: `<data root>/<pipeline>/forecasts/cutoff=<moment>`.
-        url: of the database, as SQLAlchemy writes it.
+        url: of the database, as SQLAlchemy writes it; `delta:///folder` of Delta Lake.
         table: name of the table; made where there is none.
 
     Returns:
@@ -42,8 +43,11 @@ def deliver_forecast(folder: Path, url: str, table: str) -> int:
     Raises:
         StoreError: if the database cannot be reached or refuses; the table stays as it was.
     """
+    parts = list_parts(folder)
     try:
-        engine, parts = sa.create_engine(url, poolclass=sa.NullPool), list_parts(folder)
+        if url.startswith(SCHEME):
+            return replace_cutoff(parts, find_lake(url, table))
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
         _create(engine, pq.read_schema(parts[0]), table)
         with engine.begin() as connection:
             return _upsert(connection, parts, table)
