@@ -60,9 +60,8 @@ def carry_on(run_id, parameters):
 
 
 @pytest.mark.usefixtures("harness")
-@pytest.mark.parametrize(
-    "agreed", [True, pytest.param(False, marks=pytest.mark.long)], ids=["agreed", "refused"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("agreed", [True, False], ids=["agreed", "refused"])
 def test_a_held_challenger_serves_after_a_person_agreed(meters_file, data_root, told, agreed):
     spec = PipelineSpec.model_validate(meters_spec(meters_file, promotion={"approval": True}))
     run_id, parameters = start(spec)

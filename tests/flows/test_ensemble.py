@@ -19,7 +19,8 @@ MEMBERS = [
     {"baseline": "seasonal_naive"},
 ]
 
-pytestmark = pytest.mark.usefixtures("harness")
+# The library's half of it, without a flow, is in tests/seqmodel/training/test_ensembles.py.
+pytestmark = [pytest.mark.usefixtures("harness"), pytest.mark.long]
 
 
 def make_spec(path, **model):
@@ -68,7 +69,6 @@ def test_the_night_leaves_one_version_that_serves_and_its_forecast(first):
     assert rows.num_rows == 18
 
 
-@pytest.mark.long
 def test_another_way_to_combine_trains_no_member_again(first, monkeypatch):
     source, root, _ = first
     monkeypatch.setenv("SEQMODEL_DATA", str(root))
@@ -77,7 +77,6 @@ def test_another_way_to_combine_trains_no_member_again(first, monkeypatch):
     assert outcomes["assemble"] == "ran"
 
 
-@pytest.mark.long
 def test_the_next_night_each_member_goes_on_from_its_own_weights(first, monkeypatch):
     source, root, night = first
     monkeypatch.setenv("SEQMODEL_DATA", str(root))

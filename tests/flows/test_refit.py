@@ -12,6 +12,7 @@ from tests.conftest import meters_spec
 AS_OF = datetime(2024, 2, 8, tzinfo=UTC)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("harness")
 def test_each_further_training_is_a_task_and_their_forecasts_one_candidate(meters_file, data_root):
     spec = meters_spec(meters_file, backtest={"refit": 2}, train={"epochs": 1})
