@@ -17,7 +17,7 @@ export DO_NOT_TRACK ?= 1
 # The temporary server's goodbye is not news.
 export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
 
-.PHONY: run test test-long test-backends lint serve bench bench-peers sample clean
+.PHONY: run test test-long test-faults test-backends lint serve bench bench-peers sample clean
 
 run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
@@ -27,6 +27,9 @@ test: $(STAMP) ## the whole test suite
 
 test-long: $(STAMP) ## further cases that make test leaves out
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m long
+
+test-faults: $(STAMP) ## everything is broken on purpose; prints what survived
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m "faults or not faults" tests/faults
 
 test-backends: $(OTHER)/.installed ## networks, training and bundles under JAX and PyTorch
 	for backend in jax torch; do \

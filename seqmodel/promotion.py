@@ -165,7 +165,10 @@ def promote_challenger(
     figures = scores.model_dump(mode="json", include={"scores", "paired", "nominal", "notes"})
     gate = spec.model_dump(mode="json")
     store.write_json(ref.key, {**ref.model_dump(mode="json"), **figures, "gate": gate})
-    versions = {"challenger": challenger.version, "champion": pointer and pointer.version}
+    rival = pointer and pointer.version
+    if pointer and rival == challenger.version:  # a run killed after the swap has moved it already
+        rival = pointer.previous
+    versions = {"challenger": challenger.version, "champion": rival}
     rows = [
         {"candidate": name, "version": versions.get(name), **row}
         for name, row in scores.scores.items()

@@ -114,7 +114,9 @@ def swap_champion(
         when = at or new.promoted_at
         move = Move(**new.model_dump(), kind=kind, left=expected, moved_at=when)
         number = len(list(store.path(f"{pipeline}/champions").glob("*.json"))) + 1
-        store.write_json(f"{pipeline}/champions/{number:06}.json", move.model_dump(mode="json"))
+        # A run killed between the two has written this very move down already.
+        if move not in read_journal(store, pipeline)[-1:]:
+            store.write_json(f"{pipeline}/champions/{number:06}.json", move.model_dump(mode="json"))
         store.write_json(champion_key(pipeline), new.model_dump(mode="json"))
 
 

@@ -84,7 +84,14 @@ class Sweep:
         """Yield what killed runs and refused tables left in staging."""
         drafts = [p for p in self._list(STAGING) if p.name.startswith("tmp-")]
         rooms = [self._list(f"{STAGING}/{room}") for room in ("tables", "training", "forecasts")]
-        for path in (*drafts, *chain(*rooms)):
+        # Files that a killed run had not renamed yet, in any room; locks stay.
+        hidden = self.store.path(self.pipeline).rglob(".*.*")
+        files = sorted(
+            p
+            for p in hidden
+            if p.suffix != ".lock" and p.is_file() and not set(drafts) & set(p.parents)
+        )
+        for path in (*drafts, *chain(*rooms), *files):
             if self._was_left(path):
                 yield str(path.relative_to(self.store.root))
 

@@ -108,7 +108,7 @@ class Store:
         path = self.path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path, timeout=patience)
+            lock = FileLock(path, timeout=patience, mode=0o644)
             lock.acquire()
         except Timeout:
             raise StoreError(
@@ -225,6 +225,8 @@ def flush_folder(folder: Path) -> None:
 
 def _move(folder: Path, place: Path) -> None:
     for path in folder.rglob("*"):
+        # Whatever the umask of the run: everybody may read, its owner alone may write.
+        path.chmod(0o755 if path.is_dir() else 0o644)
         if path.is_file():
             flush_file(path)
     flush_folder(folder)

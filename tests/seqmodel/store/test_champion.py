@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 
 from seqmodel.errors import StoreError
-from seqmodel.store.champion import Champion, read_champion, swap_champion
+from seqmodel.store.champion import Champion, read_champion, read_journal, swap_champion
 from seqmodel.store.store import Store
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -81,3 +81,13 @@ def test_damaged_pointer_is_refused_and_not_overwritten(store, text):
     with pytest.raises(StoreError):
         swap_champion(store, "p", pointer("v1"), expected=None)
     assert path.read_text() == text
+
+
+def test_a_move_whose_run_was_killed_before_the_pointer_is_in_the_journal_once(store):
+    swap_champion(store, "p", pointer("v1"), expected=None)
+    before = store.path("p/champion.json").read_bytes()
+    swap_champion(store, "p", pointer("v2", "v1"), expected="v1")
+    store.path("p/champion.json").write_bytes(before)
+    swap_champion(store, "p", pointer("v2", "v1"), expected="v1")
+    assert [move.version for move in read_journal(store, "p")] == ["v1", "v2"]
+    assert read_champion(store, "p") == pointer("v2", "v1")

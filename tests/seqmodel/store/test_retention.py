@@ -129,3 +129,17 @@ def test_nothing_goes_where_nobody_can_say_what_must_stay(store, place):
 def test_a_backfill_takes_nothing_that_is_younger_than_its_clock(store):
     spec = RegistrySpec(nights=1)
     assert prune_store(store, "p", spec, NIGHT - 30 * DAY) == []
+
+
+def test_what_a_killed_run_had_not_renamed_goes_and_locks_stay(store):
+    moment = (NIGHT - 5 * DAY).timestamp()
+    drafts = ["p/.champion.json.ab12cd_3", "p/forecasts/cutoff=1/._manifest.json.ab12cd_3"]
+    locks = ["p/.champion.lock", "p/.forecasts.lock"]
+    for key in (*drafts, *locks):
+        os.utime(store.write_text(key, "x"), (moment, moment))
+    young = store.write_text("p/.champion.json.zz12cd_3", "x")
+    os.utime(young, (NIGHT.timestamp(), NIGHT.timestamp()))
+    assert set(drafts) <= set(prune(store))
+    assert not any(store.path(key).exists() for key in drafts)
+    assert all(store.path(key).exists() for key in locks)
+    assert young.exists()

@@ -1,0 +1,125 @@
+"""What can go wrong, what then happens, and which test says so: one list.
+
+Tests carry the names of this list as a mark, `make test-faults` counts by them, and the README's
+table is made of it:
+
+    python -m tests.faults.faults        writes it into the README
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN, END = "<!-- what survives -->", "<!-- end -->"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault.
+
+    Attributes:
+        name: as the mark of its tests has it.
+        outcome: what a user sees.
+        test: file and function below `tests/`.
+    """
+
+    name: str
+    outcome: str
+    test: str
+
+
+FAULTS = (
+    Fault(
+        "Parquet bytes mutated",
+        "a table whose ledger adds up, or exit 3 with one sentence; nothing half-done",
+        "faults/test_bytes.py::test_a_mutated_file_is_a_table_or_one_sentence",
+    ),
+    Fault(
+        "a spec of anything",
+        "accepted, or exit 2 with the path of the knob",
+        "faults/test_specs.py::test_any_value_of_any_knob_is_accepted_or_refused_by_its_path",
+    ),
+    Fault(
+        "a knob misspelt",
+        "exit 2 with its path",
+        "faults/test_specs.py::test_a_knob_that_does_not_exist_is_refused_by_its_path",
+    ),
+    Fault(
+        "a flag of nonsense",
+        "exit 2, one sentence with the path",
+        "faults/test_specs.py::test_nonsense_on_the_command_line_is_one_sentence_with_the_path",
+    ),
+    Fault(
+        "a pickle planted in the store",
+        "never run: nothing of this project unpickles",
+        "faults/test_safety.py::test_a_planted_object_in_a_checkpoint_never_runs",
+    ),
+    Fault(
+        "a stored network changed by one byte",
+        "refused by its sha256 before a byte is parsed; the version before serves",
+        "faults/test_safety.py::test_a_bundle_that_is_not_what_its_manifest_says_is_refused_before_it_is_parsed",
+    ),
+    Fault(
+        "a path that climbs out",
+        "refused, and nothing outside is read",
+        "faults/test_safety.py::test_a_manifest_whose_names_climb_reads_nothing_outside",
+    ),
+    Fault(
+        "SQL in names",
+        "statements are literals, values are bound",
+        "faults/test_safety.py::test_no_sql_is_built_from_the_users_words",
+    ),
+    Fault(
+        "files open to everybody",
+        "written for their owner alone, whatever the umask",
+        "faults/test_safety.py::test_what_is_stored_is_writable_by_its_owner_alone",
+    ),
+    Fault(
+        "a server open to the network",
+        "127.0.0.1 only",
+        "faults/test_safety.py::test_servers_are_bound_to_loopback",
+    ),
+    Fault(
+        "a security rule switched off",
+        "only with its reason beside it",
+        "faults/test_safety.py::test_every_exception_from_a_security_rule_says_why",
+    ),
+)
+
+
+def show_table() -> str:
+    """Return the README's table."""
+    lines = ["| fault | outcome | test |", "|---|---|---|"]
+    lines += [
+        f"| {one.name} | {one.outcome} | `{one.test.partition('::')[0].rpartition('/')[2]}` |"
+        for one in FAULTS
+    ]
+    return "\n".join(lines)
+
+
+def show_tally(tally: dict[str, list[int]]) -> str:
+    """Return the table of a run: fault, tries, survived, lost."""
+    width = max(map(len, ("fault", "total", *tally)))
+    lines = [f"{'fault':<{width}}  {'tries':>6}  {'survived':>8}  {'lost':>5}"]
+    order = {one.name: number for number, one in enumerate(FAULTS)}
+    rows = sorted(tally.items(), key=lambda row: order.get(row[0], len(order)))
+    rows.append(("total", [sum(x) for x in zip(*tally.values(), strict=True)]))
+    lines += [
+        f"{name:<{width}}  {tries:>6}  {tries - lost:>8}  {lost:>5}" for name, (tries, lost) in rows
+    ]
+    return "\n".join(lines)
+
+
+def write_readme(text: str) -> str:
+    """Return the README with the table of today."""
+    head, _, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{show_table()}\n{end}{tail}"
+
+
+if __name__ == "__main__":
+    README.write_text(write_readme(README.read_text()))
+    sys.stdout.write(show_table() + "\n")
