@@ -12,13 +12,14 @@ from prefect import flow
 from pydantic import AwareDatetime, Field
 
 from flows.moments import refresh_each
+from flows.naming import name_flow_run
 from flows.stages import begin, conclude, reported
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 from tasks.fill_back import list_open
 
 
-@flow(name="backfill", flow_run_name="{spec.name} backfill", persist_result=False)
+@flow(name="backfill", flow_run_name=name_flow_run, persist_result=False)
 def backfill(
     spec: PipelineSpec,
     start: AwareDatetime,

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from prefect import flow
 
+from flows.naming import name_flow_run
 from flows.stages import ablate, begin, compare, conclude, fit, prepare, refit, reported
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 
 
-@flow(name="backtest", flow_run_name="{spec.name} backtest", persist_result=False)
+@flow(name="backtest", flow_run_name=name_flow_run, persist_result=False)
 def backtest(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
     """Ingest, validate, train, score at rolling cutoffs, report.
 

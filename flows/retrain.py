@@ -10,12 +10,13 @@ from datetime import datetime
 from prefect import flow
 
 from flows.approving import approve
+from flows.naming import name_flow_run
 from flows.stages import begin, conclude, prepare, renew, reported
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 
 
-@flow(name="retrain", flow_run_name="{spec.name} retrain", persist_result=False)
+@flow(name="retrain", flow_run_name=name_flow_run, persist_result=False)
 def retrain(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
     """Ingest, validate, train, compare, promote or keep, report.
 

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from prefect import flow
 
+from flows.naming import name_flow_run
 from flows.stages import begin, conclude, move_back, reported
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 
 
-@flow(name="rollback", flow_run_name="{spec.name} rollback", persist_result=False)
+@flow(name="rollback", flow_run_name=name_flow_run, persist_result=False)
 def rollback(
     spec: PipelineSpec,
     as_of: datetime | None = None,

@@ -1,4 +1,4 @@
-"""Everything up on this machine: server, work pool, deployments, worker.
+"""Everything up on this machine: server, work pool, deployments, automations, worker, reports.
 
 make serve          (Ctrl-C stops the worker first, then the server)
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,23 +23,20 @@ HOST = "127.0.0.1"
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 PREFECT = [sys.executable, "-m", "prefect"]
+#: Between two heartbeats of a run (seconds): four of them missed, and the run is taken for dead.
+HEARTBEAT = "30"
 
 
 def main() -> int:
     """Start everything, wait until it is told to stop or a part ends by itself.
 
     Returns:
-        0 when told to stop, 1 when the server or the worker ended by itself.
+        0 when told to stop, 1 when a part ended by itself.
     """
-    port = get_current_settings().server.api.port
-    address = f"http://{HOST}:{port}"
-    environment = {
-        **os.environ,
-        "PREFECT_API_URL": f"{address}/api",
-        # Links of the command line open the page that people see.
-        "PREFECT_UI_URL": f"{address}/v2",
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
-    }
+    api = get_current_settings().server.api
+    address = f"http://{HOST}:{api.port}"
+    environment = plan_environment(address)
+    port = str(api.port)
     if _answers(f"{address}/api/health"):
         _say(f"found a server at {address} already, needed the port free; stop it first")
         return 1
@@ -47,15 +45,21 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     parts: list[subprocess.Popen[bytes]] = []
     try:
-        parts.append(_start(["server", "start", "--host", HOST, "--port", str(port)], environment))
+        server = ["server", "start", "--host", HOST, "--port", port]
+        parts.append(_start([*PREFECT, *server], environment))
         _await_health(f"{address}/api/health", parts[0])
-        _run(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-        _run(["--no-prompt", "deploy", "--all"], environment)
-        parts.append(_start(["worker", "start", "--pool", POOL], environment))
+        _run(
+            [*PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"], environment
+        )
+        _run([*PREFECT, "--no-prompt", "deploy", "--all"], environment)
+        _run([sys.executable, "-m", "flows.automations"], environment)
+        parts.append(_start([sys.executable, "-m", "flows.pages"], environment))
+        parts.append(_start([*PREFECT, "worker", "start", "--pool", POOL], environment))
         _say(f"the UI is at {address}/v2")
         _say(f"to use it from another terminal: export PREFECT_API_URL={address}/api")
         _say("start a run: prefect deployment run nightly/nightly")
-        while all(part.poll() is None for part in parts):
+        _say(f"forecast, scores, picture: {address}/v2/runs, a run, Artifacts, NAME-forecast")
+        while parts[0].poll() is None and parts[-1].poll() is None:
             time.sleep(0.5)
         _say("found the server or the worker ended by itself, needed both; see the lines above")
     except KeyboardInterrupt:
@@ -68,13 +72,48 @@ def main() -> int:
     return 1
 
 
+def plan_environment(address: str) -> dict[str, str]:
+    """Return the environment of all parts; what the caller's says goes before.
+
+    Args:
+        address: of the server.
+    """
+    own = {
+        # Links of the command line open the page that people see.
+        "PREFECT_UI_URL": f"{address}/v2",
+        # No page of another site may ask this server.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT,
+    }
+    api = get_current_settings().server.api
+    pages = os.environ.get("SEQMODEL_REPORTS_PORT") or str(_find_port(api.port + 1))
+    own |= {"SEQMODEL_REPORTS_PORT": pages, "SEQMODEL_REPORTS_URL": f"http://{HOST}:{pages}"}
+    if api.auth_string:
+        # The one secret guards the server, and opens it to its own worker.
+        own["PREFECT_API_AUTH_STRING"] = api.auth_string.get_secret_value()
+    return {**own, **os.environ, "PREFECT_API_URL": f"{address}/api"}
+
+
+def _find_port(wanted: int) -> int:
+    """Return the port wanted, another free one where it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("found no free port, needed one for the reports; set SEQMODEL_REPORTS_PORT")
+
+
 def _start(words: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     # In a group of its own: Ctrl-C reaches this process only, which stops the parts in order.
-    return subprocess.Popen([*PREFECT, *words], env=environment, start_new_session=True)  # noqa: S603 - our own words
+    return subprocess.Popen(words, env=environment, start_new_session=True)  # noqa: S603 - our own words
 
 
 def _run(words: list[str], environment: dict[str, str]) -> None:
-    subprocess.run([*PREFECT, *words], env=environment, check=True, stdin=subprocess.DEVNULL)  # noqa: S603 - our own words
+    subprocess.run(words, env=environment, check=True, stdin=subprocess.DEVNULL)  # noqa: S603 - our own words
 
 
 def _stop(part: subprocess.Popen[bytes]) -> None:

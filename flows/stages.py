@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from prefect import get_run_logger
-from prefect.runtime import flow_run
 
+from flows.naming import decide_moment
 from flows.spreading import forecast_shards
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
@@ -43,10 +43,16 @@ from tasks.window import window
 MOMENT = timedelta(microseconds=1)
 
 
-def begin(spec: PipelineSpec, as_of: datetime | None) -> Course:
-    """Open the course of a run; `as_of` defaults to the scheduled start."""
-    moment = as_of or flow_run.scheduled_start_time or datetime.now(UTC)
-    return Course(run=name_run(spec, moment.astimezone(UTC)))
+def begin(spec: PipelineSpec, as_of: datetime | None, lateness: float | None = None) -> Course:
+    """Open the course of a run; `as_of` defaults to the scheduled start.
+
+    Args:
+        spec: the pipeline.
+        as_of: the moment that was asked for.
+        lateness: how late the run may begin and still be about the time it was due (hours).
+    """
+    moment, note = decide_moment(as_of, lateness)
+    return Course(run=name_run(spec, moment), notes=[note] if note else [])
 
 
 def prepare(course: Course, spec: PipelineSpec) -> None:

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from prefect import flow
 
+from flows.naming import name_flow_run
 from flows.stages import begin, conclude, prepare, reported, search
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 
 
-@flow(name="tune", flow_run_name="{spec.name} tune", persist_result=False)
+@flow(name="tune", flow_run_name=name_flow_run, persist_result=False)
 def tune(spec: PipelineSpec, as_of: datetime | None = None) -> ReportRef:
     """Ingest, validate, try settings, report. Nothing is promoted, no version is stored.
 

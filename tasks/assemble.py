@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
+from prefect.assets import materialize
 
 from seqmodel.jobs import AssembleJob
 from seqmodel.specs import PipelineSpec
@@ -12,12 +13,13 @@ from seqmodel.store.refs import ModelRef, ValidatedTableRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
 from tasks.child import run_in_child
+from tasks.lineage import MODEL
 from tasks.train import KNOBS as TRAINED
 
 KNOBS = ("source", "grid", *TRAINED)
 
 
-@task(name="assemble", **cached(*KNOBS))
+@materialize(MODEL, name="assemble", **cached(*KNOBS))
 def assemble(
     as_of: datetime, judged: ValidatedTableRef, members: tuple[ModelRef, ...], spec: PipelineSpec
 ) -> ModelRef:

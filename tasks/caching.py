@@ -20,9 +20,11 @@ from prefect.logging import get_run_logger
 from pydantic import BaseModel
 
 from seqmodel.reporting.night import StepRecord
+from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_code, digest_value
 from seqmodel.store.ref import Ref
 from seqmodel.store.store import Store
+from tasks.lineage import name_assets
 from tasks.retrying import RETRIES, retry_if_it_may_pass
 
 R = TypeVar("R", bound=Ref)
@@ -90,6 +92,7 @@ def call(task: Task[..., R], records: list[StepRecord], /, **parameters: Any) ->
         Exception: whatever the task raised in its last try.
     """
     begun = time.monotonic()
+    task = _name(task, parameters)
 
     def run(one: Task[..., R]) -> Any:
         return one(**parameters, return_state=True)
@@ -119,7 +122,8 @@ def call_all(
             found.append(call(some[0][0], records, **some[0][1]))
             continue
         begun = time.monotonic()
-        waiting = [(task, task.submit(**parameters), parameters) for task, parameters in some]
+        named = [(_name(task, parameters), parameters) for task, parameters in some]
+        waiting = [(task, task.submit(**parameters), parameters) for task, parameters in named]
         for task, future, parameters in waiting:
             again = partial(_submit, parameters)
             found.append(_settle(task, records, begun, partial(_wait, future), again))
@@ -128,6 +132,11 @@ def call_all(
 
 def _submit(parameters: dict[str, Any], task: Task[..., R]) -> Any:
     return _wait(task.submit(**parameters))
+
+
+def _name(task: Task[..., R], parameters: dict[str, Any]) -> Task[..., R]:
+    spec = parameters.get("spec")
+    return name_assets(task, spec.name) if isinstance(spec, PipelineSpec) else task
 
 
 def _wait(future: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
+from prefect.assets import materialize
 
 from seqmodel.jobs import ForecastJob
 from seqmodel.specs import PipelineSpec
@@ -10,9 +11,14 @@ from seqmodel.store.refs import ForecastRef, ServingRef, ValidatedTableRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
 from tasks.child import run_in_child
+from tasks.lineage import FORECAST
 
 
-@task(name="forecast", **cached("source", "grid", "window", "output", "features", "forecast"))
+@materialize(
+    FORECAST,
+    name="forecast",
+    **cached("source", "grid", "window", "output", "features", "forecast"),
+)
 def forecast(judged: ValidatedTableRef, serving: ServingRef, spec: PipelineSpec) -> ForecastRef:
     """Publish the forecast of one cutoff. Idempotent: equal inputs give equal bytes."""
     job = ForecastJob(

@@ -9,7 +9,7 @@ from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import BacktestRef, DecisionRef, ModelRef, RunRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
-from tasks.telling import tell_event
+from tasks.telling import foresee_forecast, tell_event
 
 
 @task(name="promote", **cached("promotion"))
@@ -25,8 +25,12 @@ def promote(
     found = promote_challenger(store, run, challenger, scores, spec.promotion, agreed=agreed)
     get_run_logger().info("%s", found.reason)
     word = "promoted" if found.promoted else "held" if found.held else "kept"
-    rows = scores.scores
     tell_event(
-        f"seqmodel.model.{word}", run.pipeline, challenger.version, found.reason, scores=rows
+        f"seqmodel.model.{word}",
+        run.pipeline,
+        challenger.version,
+        found.reason,
+        forecast=foresee_forecast(agreed=agreed) if found.promoted else "follows",
+        scores=scores.scores,
     )
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect import task
+from prefect.assets import materialize
 
 from seqmodel.publishing import plan_forecast
 from seqmodel.publishing import publish_shards as publish_all
@@ -12,9 +12,11 @@ from seqmodel.store.parts import PartRef, Shard
 from seqmodel.store.refs import ForecastRef, ServingRef, ValidatedTableRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
+from tasks.lineage import FORECAST
 
 
-@task(
+@materialize(
+    FORECAST,
     name="forecast",
     **cached("source", "grid", "window", "output", "features", "forecast", ignore=("fence",)),
 )

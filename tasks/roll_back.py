@@ -9,7 +9,7 @@ from seqmodel.store.refs import DecisionRef, RunRef
 from seqmodel.store.rolling_back import roll_back as move_pointer
 from seqmodel.store.store import Store
 from tasks.caching import FRESH
-from tasks.telling import tell_event
+from tasks.telling import foresee_forecast, tell_event
 
 
 @task(name="roll back", **FRESH)
@@ -25,5 +25,11 @@ def roll_back(run: RunRef, spec: PipelineSpec, to: str, reason: str) -> Decision
     )
     store.write_json(ref.key, ref.model_dump(mode="json"))
     get_run_logger().info("%s", ref.reason)
-    tell_event("seqmodel.model.rolled-back", spec.name, pointer.version, ref.reason)
+    tell_event(
+        "seqmodel.model.rolled-back",
+        spec.name,
+        pointer.version,
+        ref.reason,
+        forecast=foresee_forecast(),
+    )
     return ref

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from prefect import get_run_logger
 from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+#: Flows that forecast after they have moved the pointer.
+FORECASTING = {"nightly"}
 
 
-def tell_event(event: str, pipeline: str, version: str, reason: str, **figures: Any) -> None:
+def foresee_forecast(*, agreed: bool = False) -> Literal["wanted", "follows"]:
+    """Return whether the flow that runs forecasts with the version that serves now.
+
+    Args:
+        agreed: a person has promoted it: the forecast of the night is out by then.
+    """
+    return "follows" if flow_run.flow_name in FORECASTING and not agreed else "wanted"
+
+
+def tell_event(
+    event: str,
+    pipeline: str,
+    version: str,
+    reason: str,
+    *,
+    forecast: Literal["wanted", "follows"] = "follows",
+    **figures: Any,
+) -> None:
     """Emit an event of a pipeline; one that cannot be sent never fails the run.
 
     Args:
@@ -16,6 +37,7 @@ def tell_event(event: str, pipeline: str, version: str, reason: str, **figures: 
         pipeline: name of the pipeline.
         version: which model it speaks of.
         reason: one sentence.
+        forecast: `wanted` if another version serves now and this run makes no forecast with it.
         figures: further entries of the payload, JSON-able.
     """
     try:
@@ -25,6 +47,7 @@ def tell_event(event: str, pipeline: str, version: str, reason: str, **figures: 
                 "prefect.resource.id": f"seqmodel.pipeline.{pipeline}",
                 "prefect.resource.name": pipeline,
                 "seqmodel.version": version,
+                "seqmodel.forecast": forecast,
             },
             payload={"version": version, "reason": reason, **figures},
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
+from prefect.assets import materialize
 
 from seqmodel.jobs import TrainJob
 from seqmodel.specs import PipelineSpec
@@ -12,6 +13,7 @@ from seqmodel.store.refs import ModelRef, ValidatedTableRef, WindowsRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
 from tasks.child import run_in_child
+from tasks.lineage import MODEL
 from tasks.progress import follow_training
 
 #: Rules whose breach means that an older model has learned another world.
@@ -23,7 +25,7 @@ SPLIT = ("backtest.cutoffs", "backtest.step", "backtest.gap", "backtest.share")
 KNOBS = ("window", "model", "output", "train", "forecast.whole", *SPLIT)
 
 
-@task(name="train", **cached(*KNOBS))
+@materialize(MODEL, name="train", **cached(*KNOBS))
 def train(
     as_of: datetime,
     judged: ValidatedTableRef,

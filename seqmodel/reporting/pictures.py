@@ -1,16 +1,16 @@
 """Pictures for Prefect's page of a run: Markdown with PNG inside, about 20 KB each.
 
 A run's page loads all of them at once, so they are few: best, median and worst series of the
-backtest, and the live skill over the nights.
+backtest, the first ones of the forecast, and the live skill over the nights.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from seqmodel.reporting.live_plots import draw_skill_png
-from seqmodel.reporting.night import Night
+from seqmodel.reporting.night import Fan, Night
 from seqmodel.reporting.plots import describe_fan, draw_fan_png
 
 #: Nights from which on a course can be seen.
@@ -22,7 +22,12 @@ def list_pictures(night: Night) -> Iterator[str]:
     if night.live_metric and sum(one.skill is not None for one in night.live) >= SEVERAL:
         picture = draw_skill_png(night.live, night.live_metric)
         yield _embed("Live skill against the baseline over the nights", picture)
-    for fan in night.backtest_fans:
+    yield from list_fans(night.backtest_fans)
+
+
+def list_fans(fans: Iterable[Fan]) -> Iterator[str]:
+    """Yield each fan as a line of Markdown."""
+    for fan in fans:
         yield _embed(describe_fan(fan), draw_fan_png(fan))
 
 

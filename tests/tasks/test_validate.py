@@ -12,7 +12,7 @@ from seqmodel.store.ledgers import Ledger
 from seqmodel.store.refs import RunRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.store.tables import fingerprint_table, table_key, write_table
-from tasks import validate as module
+from tasks import showing as module
 from tasks.validate import validate
 from tests.seqmodel.small import make_spec, make_table
 
@@ -32,8 +32,8 @@ def shown(monkeypatch):
     """The table artifacts, by key; no server is needed."""
     found = {}
 
-    def keep(rows, key, description):
-        found[key] = (rows, description)
+    def keep(table, key, description):
+        found[key] = (table, description)
 
     monkeypatch.setattr(module, "create_table_artifact", keep)
     return found
