@@ -17,7 +17,7 @@ export DO_NOT_TRACK ?= 1
 # The temporary server's goodbye is not news.
 export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
 
-.PHONY: run test test-long test-faults test-backends lint serve bench bench-peers sample clean
+.PHONY: run test test-long test-faults test-backends test-ui lint serve bench bench-peers sample clean
 
 run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
@@ -37,6 +37,19 @@ test-backends: $(OTHER)/.installed ## networks, training and bundles under JAX a
 			tests/seqmodel/models tests/seqmodel/test_backends.py tests/seqmodel/test_golden.py \
 			|| exit 1; \
 	done
+
+test-ui: $(STAMP) ## Prefect's UI and the report in a real browser; says so where there is none
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+			&& { apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core \
+				|| { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } ; } >/dev/null 2>&1; } || true
+	@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then \
+		echo "seqmodel: test-ui skipped: found no chromium and could not install it, needed one; apt-get install chromium"; \
+	elif ! $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ui]'; then \
+		echo "seqmodel: test-ui skipped: found no playwright and could not install it, needed it; see above"; \
+	else \
+		$(BIN)/python -m pytest -m ui tests/ui; \
+	fi
 
 lint: $(STAMP) ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from prefect.settings import get_current_settings
 
 from seqmodel.store.store import Store
 
+#: Others are let in only where the environment says so, as in a container.
 HOST = "127.0.0.1"
 #: The one kind of page there is: /<pipeline>/reports/<run>/report.html
 PAGE = re.compile(r"/([a-z0-9][a-z0-9-]{0,62}/reports/[A-Za-z0-9][A-Za-z0-9-]*/report\.html)")
@@ -71,7 +72,8 @@ def main() -> int:
     secret = api.auth_string.get_secret_value() if api.auth_string else None
     Pages.secret = secret
     port = int(os.environ.get("SEQMODEL_REPORTS_PORT") or api.port + 1)
-    with ThreadingHTTPServer((HOST, port), Pages) as server:
+    host = os.environ.get("SEQMODEL_REPORTS_HOST") or HOST
+    with ThreadingHTTPServer((host, port), Pages) as server:
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -91,7 +91,9 @@ def render_html(night: Night) -> str:
         trials=[(*format_trial(one), one.reason) for one in night.tuning],
         head=split_forecast_head(night.forecast_head) if night.forecast_head else None,
         ledger=format_ledger(night.ledger) if night.ledger else "",
-        rules=_sort_rules(night.quality) if night.quality else (),
+        rules=night.quality.rules if night.quality else (),
+        broken=[rule for rule in _sort_rules(night.quality) if rule.outcome != "passed"],
+        passed=[rule for rule in _sort_rules(night.quality) if rule.outcome == "passed"],
         seconds=sum(step.seconds for step in night.steps),
         longest=max((step.seconds for step in night.steps), default=0) or 1,
     )
@@ -220,8 +222,7 @@ def _tabulate_scores(night: Night) -> list[dict[str, Any]]:
     return rows
 
 
-def _sort_rules(verdict: Verdict) -> tuple[RuleResult, ...]:
-    """Put what needs a person first: not passed before passed, then by severity."""
-    return tuple(
-        sorted(verdict.rules, key=lambda r: (r.outcome == "passed", SEVERITIES.index(r.severity)))
-    )
+def _sort_rules(verdict: Verdict | None) -> tuple[RuleResult, ...]:
+    """Put what needs a person first: by severity."""
+    rules = verdict.rules if verdict else ()
+    return tuple(sorted(rules, key=lambda rule: SEVERITIES.index(rule.severity)))

@@ -20,10 +20,8 @@ from prefect.states import Completed, Failed, Running
 
 from flows import automations
 from flows.alarms import AlarmSettings, find_notice
-from flows.serve import _answers
 from seqmodel.errors import SpecError
-from tests.conftest import ROOT
-from tests.flows.test_serve import ask, find_port, wait_for
+from tests.serving import answers, ask, find_port, wait_for
 
 SHORT = timedelta(seconds=10)  # the least that Prefect takes
 
@@ -51,7 +49,7 @@ def server(tmp_path_factory):
             [sys.executable, *words], cwd=home, env=environment, stdout=log, stderr=log
         )
     try:
-        wait_for(lambda: _answers(f"{api}/health"), 120)
+        wait_for(lambda: answers(f"{api}/health"), 120)
         with temporary_settings({PREFECT_API_URL: api}):
             yield api, environment
     finally:
@@ -218,34 +216,21 @@ def test_a_promotion_without_a_forecast_begins_the_refresh_of_its_pipeline_once(
     assert len(watched["refreshed"]) == 1
 
 
-def run_command(environment, **more):
-    return subprocess.run(
-        [sys.executable, "-m", "flows.automations"],
-        cwd=ROOT,
-        env={**environment, **more},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def list_ours(client):
     return {a.name: a for a in client.read_automations() if a.name.startswith(automations.PREFIX)}
 
 
 @pytest.mark.usefixtures("watched")
-def test_the_command_makes_what_is_wanted_once_and_leaves_what_a_person_did(server):
-    _, environment = server
+def test_the_command_makes_what_is_wanted_once_and_leaves_what_a_person_did(capsys):
     with get_client(sync_client=True) as client:
         foreign = AutomationCore(
             name="of a person", trigger=EventTrigger(expect={"never"}), actions=[]
         )
         kept = client.create_automation(foreign)
-        done = run_command(environment)
-        assert done.returncode == 0, done.stderr
-        assert "automation seqmodel: no success for 26 hours\n" in done.stdout
-        assert "automation seqmodel: demand: refresh after a promotion\n" in done.stdout
+        assert automations.main() == 0
+        said = capsys.readouterr().out
+        assert "automation seqmodel: no success for 26 hours\n" in said
+        assert "automation seqmodel: demand: refresh after a promotion\n" in said
         first = list_ours(client)
         assert len(first) == 3, "no notice without an address, nothing left of the short windows"
         silence = first["seqmodel: no success for 26 hours"]
@@ -253,7 +238,7 @@ def test_the_command_makes_what_is_wanted_once_and_leaves_what_a_person_did(serv
         zombie = first["seqmodel: a run without heartbeat"]
         assert zombie.trigger.within == timedelta(seconds=4 * 180)
         client.pause_automation(zombie.id)
-        assert run_command(environment).returncode == 0
+        assert automations.main() == 0
         second = list_ours(client)
         assert {n: a.id for n, a in second.items()} == {n: a.id for n, a in first.items()}
         assert not second["seqmodel: a run without heartbeat"].enabled
@@ -270,10 +255,11 @@ def test_the_command_makes_what_is_wanted_once_and_leaves_what_a_person_did(serv
         ({"SEQMODEL_ALARM_BLOCK": "sendgrid-email/nobody"}, "found no block"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_refused_in_one_line(server, more, says):
-    done = run_command(server[1], **more)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+def test_a_setting_that_does_not_fit_is_refused_in_one_line(monkeypatch, capsys, more, says):
+    for name, value in more.items():
+        monkeypatch.setenv(name, value)
+    assert automations.main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert says in line
 
 

@@ -231,7 +231,7 @@ def test_every_picture_has_words(page):
 
 
 def test_tables_have_captions_and_scopes(page):
-    assert len(page.find("caption")) == len(page.find("table")) == 8
+    assert len(page.find("caption")) == len(page.find("table")) == 9
     assert all(attrs.get("scope") in {"row", "col"} for attrs in page.find("th"))
 
 
@@ -293,6 +293,13 @@ def test_outcomes_are_words_and_what_needs_a_person_comes_first(page):
     assert "✓ passed" in words
     assert words.index("? not evaluated") < words.index("✓ passed")
     assert "2 of 60 break it" in words
+
+
+def test_rules_that_passed_are_folded_away_and_counted(text):
+    before, folded = text.split("<details><summary>✓ 1 rule passed</summary>")
+    assert "✗ failed" in before
+    assert "✓ passed" not in before
+    assert "✗ failed" not in folded.split("</details>")[0]
 
 
 def test_many_files_are_folded_away():
