@@ -58,7 +58,7 @@ def main() -> int:
         _say(f"the UI is at {address}/v2")
         _say(f"to use it from another terminal: export PREFECT_API_URL={address}/api")
         _say("start a run: prefect deployment run nightly/nightly")
-        _say(f"forecast, scores, picture: {address}/v2/runs, a run, Artifacts, NAME-forecast")
+        _say("the last forecast, its scores, its picture: there click Runs, a run, Artifacts")
         while parts[0].poll() is None and parts[-1].poll() is None:
             time.sleep(0.5)
         _say("found the server or the worker ended by itself, needed both; see the lines above")

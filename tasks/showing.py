@@ -1,8 +1,9 @@
 """A run in Prefect's UI: artifacts whose keys stay the same night after night.
 
 `<pipeline>-forecast` has all that one looks for first: verdict, scores, pictures, where the report
-is. The others have one thing each, so that the UI shows its history. One that fails is said in the
-log and fails neither the others nor the run.
+is; its description has the gist, which the UI shows on the run's page. The others have one thing
+each, so that the UI shows its history. One that fails is said in the log and fails neither the
+others nor the run.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from seqmodel.table.quality import Verdict
 REPORTS_VARIABLE = "SEQMODEL_REPORTS_URL"
 #: Files whose ledgers the UI lists; the report has all.
 LEDGER_FILES = 50
+#: Candidates whose scores a card has room for.
+MAIN = ("challenger", "champion", "baseline")
 #: A step that shows the rules by itself whenever it runs.
 JUDGED_BEFORE = ("validate", "from cache")
 TABLES = {
@@ -56,7 +59,7 @@ def show_night(night: Night, key: str) -> None:
     _try(
         create_markdown_artifact,
         f"{name}-forecast",
-        "Verdict, scores and pictures of the newest run: begin here",
+        lambda: "\n\n".join(_write_card(night, link)),
         markdown=lambda: "\n".join(_write_page(night, link)),
     )
     _try(create_markdown_artifact, f"{name}-verdict", night.verdict, markdown=_write_head(night))
@@ -112,13 +115,17 @@ def find_link(key: str) -> str | None:
 
 
 def _try(
-    create: Callable[..., Any], key: str, says: str, **content: str | list[Any] | Callable[[], str]
+    create: Callable[..., Any],
+    key: str,
+    says: str | Callable[[], str],
+    **content: str | list[Any] | Callable[[], str],
 ) -> None:
     """Create one artifact; content that costs drawing is made here, where it may fail."""
     try:
-        made = {name: value() if callable(value) else value for name, value in content.items()}
+        given = {"description": says, **content}
+        made = {name: value() if callable(value) else value for name, value in given.items()}
         if all(made.values()):
-            create(key=key, description=says, **made)
+            create(key=key, **made)
     except Exception as error:  # noqa: BLE001 - the picture is not the run
         get_run_logger().warning("the artifact %s is not shown: %s", key, error)
 
@@ -126,6 +133,18 @@ def _try(
 def _write_head(night: Night) -> str:
     lines = [f"# {night.verdict}", "", *(f"- {note}" for note in night.notes), ""]
     return "\n".join([*lines, *(f"- **{what}**: `{at}`" for what, at in night.places.items())])
+
+
+def _write_card(night: Night, link: str | None) -> Iterator[str]:
+    """Yield what the card on a run's page shows: the UI draws a description as Markdown."""
+    yield night.verdict
+    for metric in list_metrics(night.scores)[:2]:
+        names = [name for name in order_candidates(night.scores) if name in MAIN]
+        figures = (f"{format_figure(night.scores[n].get(metric))} {n}" for n in names)
+        yield f"{name_metric(metric)}: {', '.join(figures)}"
+    yield from list_fans(night.forecast_fans[:1])
+    if link:
+        yield f"[Open the whole report]({link})"
 
 
 def _write_page(night: Night, link: str | None) -> Iterator[str]:

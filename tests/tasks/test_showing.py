@@ -42,6 +42,19 @@ def test_one_artifact_has_verdict_scores_pictures_and_places(shown):
     assert len(page) < 250_000
 
 
+def test_its_card_has_the_gist_verdict_scores_and_one_picture(shown, monkeypatch):
+    monkeypatch.setenv(showing.REPORTS_VARIABLE, "http://127.0.0.1:4201")
+    night = build_night(pipeline="p")
+    showing.show_night(night, KEY)
+    card = shown["p-forecast"]["description"]
+    assert card.startswith(night.verdict)
+    assert card.count("](data:image/png;base64,") == 1
+    assert "\n\nMASE: " in card
+    assert " baseline" in card
+    assert card.endswith(f"[Open the whole report](http://127.0.0.1:4201/{KEY})")
+    assert len(card) < 60_000
+
+
 def test_the_report_is_linked_where_somebody_serves_it(shown, monkeypatch):
     monkeypatch.setenv(showing.REPORTS_VARIABLE, "http://127.0.0.1:4201/")
     showing.show_night(build_night(pipeline="p"), KEY)
