@@ -34,8 +34,8 @@ from seqmodel.table.quality import Verdict
 REPORTS_VARIABLE = "SEQMODEL_REPORTS_URL"
 #: Files whose ledgers the UI lists; the report has all.
 LEDGER_FILES = 50
-#: Candidates whose scores a card has room for.
-MAIN = ("challenger", "champion", "baseline")
+#: Whose scores a card has room for, the first that there is.
+SERVING = ("champion", "challenger")
 #: A step that shows the rules by itself whenever it runs.
 JUDGED_BEFORE = ("validate", "from cache")
 TABLES = {
@@ -138,10 +138,12 @@ def _write_head(night: Night) -> str:
 def _write_card(night: Night, link: str | None) -> Iterator[str]:
     """Yield what the card on a run's page shows: the UI draws a description as Markdown."""
     yield night.verdict
-    for metric in list_metrics(night.scores)[:2]:
-        names = [name for name in order_candidates(night.scores) if name in MAIN]
-        figures = (f"{format_figure(night.scores[n].get(metric))} {n}" for n in names)
-        yield f"{name_metric(metric)}: {', '.join(figures)}"
+    best = next((name for name in SERVING if name in night.scores), "")
+    for metric in list_metrics(night.scores)[:2] if best else ():
+        mine, base = (
+            format_figure(night.scores.get(n, {}).get(metric)) for n in (best, "baseline")
+        )
+        yield f"{name_metric(metric)} {mine}, baseline {base}"
     yield from list_fans(night.forecast_fans[:1])
     if link:
         yield f"[Open the whole report]({link})"

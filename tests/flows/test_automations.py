@@ -23,7 +23,7 @@ from flows.alarms import AlarmSettings, find_notice
 from seqmodel.errors import SpecError
 from tests.serving import answers, ask, find_port, wait_for
 
-SHORT = timedelta(seconds=10)  # the least that Prefect takes
+SHORT = timedelta(seconds=18)  # six beats of the test, however busy the machine is
 
 
 @flow(name="night")
@@ -126,7 +126,7 @@ def watched(server, heard):
         other = deploy(client, night, "by hand", automations.TAG)
         again = deploy(client, refresh, "refresh", automations.TAG, spec={"name": "demand"})
         for one in (
-            automations.find_zombies(timedelta(seconds=3), SHORT),
+            automations.find_zombies(SHORT / 6, SHORT),
             automations.find_silence(SHORT, notice),
             automations.tell_failures(notice),
             automations.follow_promotion("demand", again),
@@ -149,24 +149,43 @@ def watched(server, heard):
             resource = f"seqmodel.pipeline.{pipeline}"
             labels = {"seqmodel.forecast": forecast}
             tell("seqmodel.model.promoted", resource, **labels)
-        end = time.monotonic() + 26
-        while time.monotonic() < end:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 150:
             beat(runs["alive"], automations.TAG)
             succeed(client, steady, *scheduled)
-            time.sleep(3)
-        yield {
-            "runs": {name: client.read_flow_run(run.id) for name, run in runs.items()},
-            "refreshed": [
-                one for one in ask(f"{api}/flow_runs/filter") if one["deployment_id"] == str(again)
-            ],
-            "told": list(heard[1]),
-            "names": {str(one.id): one.name for one in client.read_flow_runs(limit=200)},
-            "deployments": {"steady": steady, "ill": ill, "never": never},
-            "alarms": ask(
-                f"{api}/events/filter",
-                {"filter": {"event": {"name": ["prefect.automation.triggered"]}}},
-            )["events"],
-        }
+            found = {
+                "runs": {name: client.read_flow_run(run.id) for name, run in runs.items()},
+                "refreshed": find_runs(client, again),
+                "told": list(heard[1]),
+                "silent": find_silent(api, steady=steady, ill=ill, never=never),
+            }
+            if time.monotonic() > begun + 1.6 * SHORT.total_seconds() and is_all_there(found):
+                break
+            time.sleep(1.5)
+        yield found
+
+
+def is_all_there(found):
+    """What has to come has come; what must not come has had its time."""
+    crashed = found["runs"]["silent"].state.is_crashed()
+    told = {one["run"] for one in found["told"]}
+    named = {found["runs"][name].name for name in ("silent", "failed")}
+    return crashed and len(found["silent"]) > 1 and found["refreshed"] and named <= told
+
+
+def find_runs(client, deployment):
+    return [r for r in client.read_flow_runs(limit=200) if r.deployment_id == deployment]
+
+
+def find_silent(api, **deployments):
+    """Names of the deployments whose silence raised an alarm."""
+    wanted = {"filter": {"event": {"name": ["prefect.automation.triggered"]}}}
+    labels = [
+        json.dumps(one["payload"].get("triggering_labels"))
+        for one in ask(f"{api}/events/filter", wanted)["events"]
+        if "no success" in one["resource"].get("prefect.resource.name", "")
+    ]
+    return {name for name, one in deployments.items() if any(str(one) in text for text in labels)}
 
 
 def succeed(client, deployment, *tags):
@@ -177,7 +196,7 @@ def succeed(client, deployment, *tags):
 def test_a_run_whose_heartbeats_stop_is_marked_crashed(watched):
     state = watched["runs"]["silent"].state
     assert state.is_crashed()
-    assert "no heartbeat for 10 s" in state.message
+    assert "no heartbeat for 18 s" in state.message
 
 
 def test_a_run_that_beats_or_has_ended_is_left_alone(watched):
@@ -186,18 +205,7 @@ def test_a_run_that_beats_or_has_ended_is_left_alone(watched):
 
 
 def test_a_deployment_without_a_success_for_the_window_raises_an_alarm_and_no_other_does(watched):
-    silent = {
-        one["resource"].get("related:deployment:prefect.resource.id")
-        or json.dumps(one["payload"].get("triggering_labels"))
-        for one in watched["alarms"]
-        if "no success" in one["resource"].get("prefect.resource.name", "")
-    }
-    found = {
-        name
-        for name, deployment in watched["deployments"].items()
-        if any(str(deployment) in label for label in silent)
-    }
-    assert found == {"ill", "never"}, silent
+    assert watched["silent"] == {"ill", "never"}
 
 
 def test_alarms_and_failures_are_told_by_webhook(watched):

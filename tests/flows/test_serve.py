@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -64,6 +65,32 @@ def test_a_night_through_the_worker_leaves_artifacts_and_a_report_that_opens_by_
     link = found["meters-report"]["data"].partition("(")[2].rstrip(")")
     with urllib.request.urlopen(link, timeout=10) as answer:  # noqa: S310 - loopback, http
         assert "<title>meters: 2024-02-08 00:00 UTC</title>" in answer.read().decode()
+
+
+@pytest.mark.long
+def test_a_cron_schedule_fires_and_its_run_is_about_the_minute_it_was_due(served, meters, tmp_path):
+    path = tmp_path / "meters.parquet"
+    pq.write_table(meters, path)
+    (one,) = (d for d in ask(f"{served.api}/deployments/filter") if d["name"] == "refresh")
+    # Old rows are fine here: the moment is today's.
+    spec = meters_spec(path, quality={"max_age": 1_000_000}, source={"known": []})
+    schedule = {
+        "schedule": {"cron": "* * * * *", "timezone": "UTC"},
+        "active": True,
+        "parameters": {"spec": {**spec, "name": "minutely"}, "as_of": None},
+    }
+    (made,) = ask(f"{served.api}/deployments/{one['id']}/schedules", [schedule])
+
+    def find():
+        runs = ask(f"{served.api}/flow_runs/filter", {"sort": "EXPECTED_START_TIME_ASC"})
+        ended = [r for r in runs if r["auto_scheduled"] and r["state_type"] == "COMPLETED"]
+        return [r for r in ended if r["deployment_id"] == one["id"]]
+
+    (run, *_) = wait_for(find, 200)
+    due = datetime.fromisoformat(run["expected_start_time"])
+    assert due.second == 0
+    assert run["name"] == f"minutely refresh {due:%Y-%m-%d %H:%M}"
+    assert made["active"]
 
 
 @needs_postgres

@@ -86,9 +86,7 @@ def test_the_forecast_its_scores_and_its_picture_are_three_clicks_away(served, l
     page.get_by_role("tab", name="Artifacts").click()
     card = page.get_by_role("link").filter(has_text=f"{PIPELINE}-forecast")
     card.get_by_text("series forecast from 2013-11-30 23:00 UTC").wait_for()
-    assert (
-        card.get_by_text(re.compile(r"^MASE: [\d.]+ challenger, .*[\d.]+ baseline$")).count() == 1
-    )
+    assert card.get_by_text(re.compile(r"^MASE [\d.]+, baseline [\d.]+$")).count() == 1
     see_pictures(card, 1)
     seen.keep("three-clicks")
 
