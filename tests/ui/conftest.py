@@ -82,7 +82,7 @@ def look(browser) -> Iterator[Callable[..., Seen]]:
         context.route("**/*", route)
         seen.page.on("console", lambda m: seen.errors.append(m.text) if m.type == "error" else None)
         seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        seen.page.set_default_timeout(30_000)
+        seen.page.set_default_timeout(90_000)
         return seen
 
     yield begin
