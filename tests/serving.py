@@ -74,7 +74,7 @@ def serving(home: Path, **more: str) -> Iterator[Served]:
     )
     served = Served(home, f"http://127.0.0.1:{port}", environment)
     try:
-        wait_for(lambda: "the UI is at" in served.read_log() or process.poll() is not None, 250)
+        wait_for(lambda: "the UI is at" in served.read_log() or process.poll() is not None, 400)
         assert process.poll() is None, served.read_log()[-3000:]
         yield served._replace(environment={**environment, "PREFECT_API_URL": served.api})
     finally:

@@ -25,6 +25,8 @@ from tests.serving import answers, ask, find_port, wait_for
 
 SHORT = timedelta(seconds=18)  # six beats of the test, however busy the machine is
 
+pytestmark = pytest.mark.timeout(500)
+
 
 @flow(name="night")
 def night():

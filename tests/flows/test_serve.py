@@ -12,6 +12,9 @@ from tests.conftest import meters_spec
 from tests.postgres import needs_postgres, postgres_cluster
 from tests.serving import ask, run_deployment, serving, wait_for
 
+#: A server, its deployments and a night, on a machine that does other things.
+pytestmark = pytest.mark.timeout(700)
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
@@ -43,7 +46,7 @@ def test_the_automations_are_there(served):
 
 def check_night(served, meters_file):
     parameters = {"spec": meters_spec(meters_file), "as_of": "2024-02-08T00:00:00Z"}
-    run = run_deployment(served, "nightly/nightly", parameters, 240)
+    run = run_deployment(served, "nightly/nightly", parameters, 300)
     assert run["state_type"] == "COMPLETED", served.read_log()[-3000:]
     assert run["name"] == "meters nightly 2024-02-08 00:00"
     assert list((served.home / "root" / "meters" / "forecasts").glob("*/_manifest.json"))
