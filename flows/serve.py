@@ -20,7 +20,7 @@ from prefect.settings import get_current_settings
 POOL = "seqmodel"
 HOST = "127.0.0.1"
 #: Time the server may take to answer: its first start migrates the database (seconds).
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 STOP_SECONDS = 20.0
 PREFECT = [sys.executable, "-m", "prefect"]
 #: Between two heartbeats of a run (seconds): four of them missed, and the run is taken for dead.

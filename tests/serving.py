@@ -76,7 +76,10 @@ def serving(home: Path, **more: str) -> Iterator[Served]:
     try:
         wait_for(lambda: "the UI is at" in served.read_log() or process.poll() is not None, 400)
         assert process.poll() is None, served.read_log()[-3000:]
-        yield served._replace(environment={**environment, "PREFECT_API_URL": served.api})
+        client = {"PREFECT_API_URL": served.api}
+        if secret := environment.get("PREFECT_SERVER_API_AUTH_STRING"):
+            client["PREFECT_API_AUTH_STRING"] = secret
+        yield served._replace(environment={**environment, **client})
     finally:
         process.send_signal(signal.SIGINT)
         code = process.wait(60)
