@@ -255,6 +255,8 @@ def serve(function: str, parent: int) -> None:
 
 def serve_on(parent: int) -> None:
     """Be a child that stays: an order a line, an answer to each, until there are no more."""
+    # Keras looks for it when it is imported; it draws nothing here, and costs each child 25 MB.
+    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     if _begin(parent):
         for line in sys.stdin:
             order = json.loads(line)

@@ -33,18 +33,21 @@ Integers = NDArray[np.int64]
 
 
 @final
+class NothingToCompareError(StoreError):
+    """None of a forecast's series is in tonight's table."""
+
+
+@final
 @dataclass(frozen=True)
 class Compared:
     """A forecast that is out, and what the baseline would have said.
 
     Attributes:
         index: the N windows that both speak of.
-        version: that made the forecast.
         parts: candidate -> what its scores are made of, N x H.
     """
 
     index: Windows
-    version: str
     parts: dict[str, Parts]
 
     @property
@@ -56,12 +59,16 @@ class Compared:
 def compare_forecast(rows: pa.Table, panel: Panel, spec: PipelineSpec) -> Compared:
     """Put a published forecast and the baseline beside what came.
 
+    Numbers may be compared some series at a time, with a panel of these alone: no figure of a
+    series depends on another one.
+
     Args:
         rows: of the forecast.
         panel: tonight's rows.
         spec: the pipeline.
 
     Raises:
+        NothingToCompareError: if none of its series is there tonight.
         StoreError: if it was made for another horizon, other quantiles or another kind of target.
     """
     compare = _compare_classes if spec.output.of_classes else _compare_numbers
@@ -84,7 +91,7 @@ def _compare_numbers(rows: pa.Table, panel: Panel, spec: PipelineSpec) -> Compar
     )
     said = {FORECAST: values, BASELINE: base}
     parts = {n: part_scored(Scored(actual, q, levels, scale, root)) for n, q in said.items()}
-    return Compared(index, rows["model_version"][0].as_py(), parts)
+    return Compared(index, parts)
 
 
 def _compare_classes(rows: pa.Table, panel: Panel, spec: PipelineSpec) -> Compared:
@@ -96,7 +103,7 @@ def _compare_classes(rows: pa.Table, panel: Panel, spec: PipelineSpec) -> Compar
     scoring = ClassScoring(spec, panel, index)
     said = {FORECAST: Prediction(values, classes), BASELINE: base}
     parts = {name: scoring.part(one) for name, one in said.items()}
-    return Compared(index, rows["model_version"][0].as_py(), parts)
+    return Compared(index, parts)
 
 
 def _read_cutoff(rows: pa.Table) -> Integers:
@@ -143,9 +150,10 @@ def _align(
     found = pc.fill_null(pc.index_in(ids, value_set=pa.array(panel.ids, pa.string())), -1)
     series = found.to_numpy().astype(np.int32)
     # A series that has gone since, or begins later in tonight's table, has nothing to compare with.
-    there = (series >= 0) & (numbers >= panel.first)[series]
+    there = series >= 0
+    there[there] = (numbers >= panel.first)[series[there]]
     if not there.any():
-        raise StoreError(
+        raise NothingToCompareError(
             "found none of its series in tonight's table, needed one at least to score"
         )
     starts = panel.offsets[:-1] + numbers - panel.first - spec.window.lookback + 1

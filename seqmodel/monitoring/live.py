@@ -16,22 +16,28 @@ from typing import final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from seqmodel.errors import DataError, StoreError
 from seqmodel.grid import to_microseconds
 from seqmodel.grouping import group_panel
 from seqmodel.monitoring.accuracy import KEYS
-from seqmodel.monitoring.comparing import compare_forecast
+from seqmodel.monitoring.comparing import NothingToCompareError, compare_forecast
 from seqmodel.panel import Panel
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_file
-from seqmodel.store.forecasts import MANIFEST, read_forecast
+from seqmodel.store.forecasts import MANIFEST, read_chunks, read_figures, read_forecast
 from seqmodel.store.histories import read_history, write_history
+from seqmodel.store.newest import KEY
 from seqmodel.store.store import Store
 from seqmodel.tallying import Tally
 
 log = logging.getLogger(__name__)
+Integers = NDArray[np.int64]
 PREFIX = "cutoff="
+#: Forecast rows in hand at once: about 5,000 series of a day of hours.
+CHUNK = 1 << 17
 SECOND = 1_000_000
 
 
@@ -108,17 +114,44 @@ def _find_newest(panel: Panel, spec: PipelineSpec) -> int:
 
 def _score(one: Published, panel: Panel, spec: PipelineSpec) -> tuple[Tally, bool]:
     """Return the sums of a forecast and of the baseline, and whether every target has come."""
-    found = compare_forecast(read_forecast(one.folder), panel, spec)
     named = group_panel(panel, spec.promotion.group_by, panel.cutoff) or ("all",) * len(panel.ids)
-    groups = np.array(named, dtype=object)[found.index.series]
-    count = len(found.index)
-    total = Tally.zero(*KEYS, "step")
-    for candidate, parts in found.parts.items():
-        keys = {
-            "cutoff": pa.repeat(pa.scalar(one.cutoff, pa.timestamp("us", "UTC")), count),
-            "model_version": [found.version] * count,
-            "group": groups.tolist(),
-            "candidate": [candidate] * count,
-        }
-        total = total + Tally.of(parts, keys, by_step=True)
-    return total, found.complete
+    groups = np.array(named, dtype=object)
+    version = read_figures(one.folder).get("model_version", "")
+    total, complete, nothing = Tally.zero(*KEYS, "step"), True, None
+    for rows, own, series in _cut(one, panel, spec):
+        try:
+            found = compare_forecast(rows, own, spec)
+        except NothingToCompareError as error:
+            nothing = error
+            continue
+        for candidate, parts in found.parts.items():
+            count = len(found.index)
+            keys = {
+                "cutoff": pa.repeat(pa.scalar(one.cutoff, pa.timestamp("us", "UTC")), count),
+                "model_version": [version] * count,
+                "group": groups[series[found.index.series]].tolist(),
+                "candidate": [candidate] * count,
+            }
+            total = total + Tally.of(parts, keys, by_step=True)
+        complete = complete and found.complete
+    if nothing and not total.table.num_rows:
+        raise nothing
+    return total, complete
+
+
+def _cut(
+    one: Published, panel: Panel, spec: PipelineSpec
+) -> Iterator[tuple[pa.Table, Panel, Integers]]:
+    """Yield some rows of a forecast, the panel of their series, and the S numbers of these.
+
+    Baselines of classes look at all series at once, and so get everything.
+    """
+    if spec.output.of_classes:
+        yield read_forecast(one.folder), panel, np.arange(len(panel.ids))
+        return
+    columns = [KEY, "cutoff", "step", *(f"q{level:g}" for level in spec.output.levels)]
+    ids = pa.array(panel.ids, pa.string())
+    for rows in read_chunks(one.folder, columns, CHUNK):
+        found = pc.index_in(rows[KEY].unique(), value_set=ids).drop_null()
+        series = np.sort(found.to_numpy()).astype(np.int64)
+        yield rows, panel.take(series), series

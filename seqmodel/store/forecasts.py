@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seqmodel.errors import StoreError
@@ -244,6 +245,41 @@ def read_first(folder: Path | str) -> pa.Table:
     return _read_checked(Path(folder), 1)
 
 
+def read_figures(folder: Path | str) -> dict[str, Any]:
+    """Return what the manifest of a published forecast says of it."""
+    folder = Path(folder)
+    manifest = _read_bytes(folder)
+    _list_files(folder, manifest)
+    return dict(json.loads(manifest))
+
+
+def read_chunks(folder: Path | str, columns: list[str], most: int) -> Iterator[pa.Table]:
+    """Yield the rows of a published forecast some series at a time, each part checked before.
+
+    Args:
+        folder: `<data root>/<pipeline>/forecasts/cutoff=<moment>`.
+        columns: wanted, `series_id` among them; those that a part lacks are left out.
+        most: rows at once, more where a series has more.
+
+    Raises:
+        StoreError: as `read_forecast`; also if the cutoff is published again meanwhile.
+    """
+    folder, rest = Path(folder), None
+    for data in _check_files(folder, _read_bytes(folder), None):
+        part = pq.ParquetFile(pa.BufferReader(data))
+        known = [name for name in columns if name in part.schema_arrow.names]
+        for batch in part.iter_batches(most, columns=known, use_threads=False):
+            new = pa.Table.from_batches([batch]).select(known)
+            rows = new if rest is None else pa.concat_tables([rest, new])
+            ids = rows["series_id"]
+            last = pc.index(ids, ids[-1]).as_py()  # the last series may go on in the next batch
+            if last:
+                yield rows.slice(0, last)
+            rest = rows.slice(last)
+    if rest is not None:
+        yield rest
+
+
 def _read_checked(folder: Path, most: int | None) -> pa.Table:
     manifest = _read_bytes(folder)
     while True:
@@ -277,6 +313,11 @@ def _list_files(folder: Path, manifest: bytes) -> list[tuple[str, str]]:
 
 
 def _read_parts(folder: Path, manifest: bytes, most: int | None) -> Iterator[pa.Table]:
+    for data in _check_files(folder, manifest, most):
+        yield pq.read_table(pa.BufferReader(data))
+
+
+def _check_files(folder: Path, manifest: bytes, most: int | None) -> Iterator[bytes]:
     for name, digest in _list_files(folder, manifest)[:most]:
         path = folder / name
         data = path.read_bytes() if path.is_file() else b""
@@ -285,4 +326,4 @@ def _read_parts(folder: Path, manifest: bytes, most: int | None) -> Iterator[pa.
                 f"found {path} missing or changed, needed the file its manifest names; publish the"
                 " cutoff again"
             )
-        yield pq.read_table(pa.BufferReader(data))
+        yield data

@@ -96,7 +96,7 @@ class Killer:
 
 # The short forms are above, and that without Prefect in tests/tasks/test_crew.py.
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_ten_runs_each_with_a_child_killed_inside_a_shard_publish_what_an_unbroken_one_does(
     tmp_path, data_root, monkeypatch
 ):

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from seqmodel.monitoring import live
 from seqmodel.monitoring.live import score_published
 from seqmodel.store.histories import read_history
 from seqmodel.store.store import Store
@@ -12,6 +13,8 @@ from seqmodel.tallying import Tally
 from seqmodel.windowing import load_panel
 from tests.seqmodel.monitoring.published import SPEC, TABLE, night, publish, put_night
 from tests.seqmodel.rich import replace
+
+FLOATS = {pa.float64(), pa.float32()}
 
 
 @pytest.fixture
@@ -126,3 +129,45 @@ def test_a_series_that_has_gone_since_is_left_out(store):
     look(store, 8, gone)
     ((figures, complete),) = read(store).values()
     assert (figures["expected"], complete) == (12, True)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 12, 1000])
+def test_a_forecast_is_scored_some_series_at_a_time_with_the_same_sums(store, monkeypatch, chunk):
+    publish(store, 6, off=0.5)
+    publish(store, 7)
+    look(store, 8)
+    whole = [rows for _, rows, _ in read_history(store, SPEC.name, "accuracy")]
+    seen, compare = [], live.compare_forecast
+
+    def count(rows, panel, spec):
+        seen.append((rows.num_rows, len(panel.ids), rows.column_names))
+        return compare(rows, panel, spec)
+
+    monkeypatch.setattr(live, "CHUNK", chunk)
+    monkeypatch.setattr(live, "compare_forecast", count)
+    other = Store(store.root / "other")
+    publish(other, 6, off=0.5)
+    publish(other, 7)
+    assert len(look(other, 8)[0]) == 2
+    for before, (_, rows, _) in zip(whole, read_history(other, SPEC.name, "accuracy"), strict=True):
+        keys = [name for name in rows.column_names if rows[name].type not in FLOATS]
+        assert rows.select(keys).equals(before.select(keys))
+        for name in set(rows.column_names) - set(keys):
+            np.testing.assert_allclose(rows[name], before[name], rtol=1e-12)
+    most = max(6, chunk)
+    assert all(number <= most and series <= most // 6 for number, series, _ in seen)
+    assert sum(number for number, _, _ in seen) == 2 * 18
+    assert "model_version" not in seen[0][2]
+
+
+def test_a_stretch_of_series_that_have_all_gone_is_left_out_too(store, monkeypatch):
+    monkeypatch.setattr(live, "CHUNK", 1)
+    publish(store, 7)
+    look(store, 8, TABLE.filter(pc.not_equal(TABLE["series_id"], "001")))
+    ((figures, complete),) = read(store).values()
+    assert (figures["expected"], complete) == (12, True)
+    renamed = replace(TABLE, "series_id", pc.binary_join_element_wise(TABLE["series_id"], "x", ""))
+    publish(store, 7, off=1.0)
+    assert look(store, 8, renamed)[1][0].startswith(
+        "the forecast cutoff=20240107T230000Z is not scored: found none of its series"
+    )
