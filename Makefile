@@ -17,7 +17,7 @@ export DO_NOT_TRACK ?= 1
 # The temporary server's goodbye is not news.
 export PREFECT_SERVER_LOGGING_LEVEL ?= CRITICAL
 
-.PHONY: run test test-long test-faults test-backends test-ui lint serve bench bench-peers sample clean
+.PHONY: run test test-long test-faults test-backends test-ui lint audit serve bench bench-peers sample clean
 
 run: $(STAMP) ## the nightly flow on the sample
 	$(BIN)/python -m flows.nightly --deployment nightly
@@ -51,11 +51,15 @@ test-ui: $(STAMP) ## Prefect's UI and the report in a real browser; says so wher
 		$(BIN)/python -m pytest -m ui tests/ui; \
 	fi
 
-lint: $(STAMP) ## style, types, import contracts
+lint: $(STAMP) ## style, types, import contracts, unsafe calls
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive flows tasks seqmodel
+
+audit: $(STAMP) ## known holes of the pinned packages; needs a way to the advisories
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 serve: $(STAMP) ## server, work pool, worker, all deployments
 	$(BIN)/python -m flows.serve

@@ -109,11 +109,11 @@ def _find_port(wanted: int) -> int:
 
 def _start(words: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     # In a group of its own: Ctrl-C reaches this process only, which stops the parts in order.
-    return subprocess.Popen(words, env=environment, start_new_session=True)  # noqa: S603 - our own words
+    return subprocess.Popen(words, env=environment, start_new_session=True)  # noqa: S603 - our own words  # nosec B603
 
 
 def _run(words: list[str], environment: dict[str, str]) -> None:
-    subprocess.run(words, env=environment, check=True, stdin=subprocess.DEVNULL)  # noqa: S603 - our own words
+    subprocess.run(words, env=environment, check=True, stdin=subprocess.DEVNULL)  # noqa: S603 - our own words  # nosec B603
 
 
 def _stop(part: subprocess.Popen[bytes]) -> None:
@@ -140,7 +140,7 @@ def _await_health(url: str, server: subprocess.Popen[bytes]) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback, http
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback, http  # nosec B310
             return bool(answer.status == 200)  # noqa: PLR2004 - OK
     except (urllib.error.URLError, OSError):
         return False

@@ -26,6 +26,7 @@ from seqmodel.store.ref import Ref
 from seqmodel.store.store import Store
 from tasks.lineage import name_assets
 from tasks.retrying import RETRIES, retry_if_it_may_pass
+from tasks.unpickled import Unpickled  # noqa: F401 - from here on no result is unpickled
 
 R = TypeVar("R", bound=Ref)
 

@@ -73,7 +73,7 @@ def run_in_child(
         OutOfMemory: if it met the limit or found no free memory.
         SeqmodelError: the error that the child raised, of its own class.
     """
-    process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+    process = subprocess.Popen(  # noqa: S603 - our own module, no shell  # nosec B603
         [sys.executable, "-m", "tasks.child", function, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

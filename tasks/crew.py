@@ -44,7 +44,7 @@ class Worker:
     """A child that does one job after the other."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+        self.process = subprocess.Popen(  # noqa: S603 - our own module, no shell  # nosec B603
             [sys.executable, "-m", "tasks.child", STAY, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
