@@ -25,7 +25,7 @@ from tests.serving import answers, ask, find_port, wait_for
 
 SHORT = timedelta(seconds=18)  # six beats of the test, however busy the machine is
 
-pytestmark = pytest.mark.timeout(500)
+pytestmark = [pytest.mark.timeout(500), pytest.mark.long]
 
 
 @flow(name="night")

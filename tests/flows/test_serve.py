@@ -96,6 +96,7 @@ def test_a_cron_schedule_fires_and_its_run_is_about_the_minute_it_was_due(served
     assert made["active"]
 
 
+@pytest.mark.long
 @needs_postgres
 def test_server_worker_and_a_night_work_on_postgresql_behind_a_secret(tmp_path, meters_file: Path):
     with postgres_cluster() as url:
