@@ -18,6 +18,7 @@ from seqmodel.specs import PipelineSpec, RangeSpec
 from seqmodel.specs.tune import TUNABLE
 from seqmodel.store.checkpoints import remove_checkpoint
 from seqmodel.store.fingerprints import SHORT, digest_value
+from seqmodel.store.folders import make_folder
 from seqmodel.store.store import STAGING, Store
 from seqmodel.trials import TrialRef
 from seqmodel.tuning import plain_knob
@@ -62,7 +63,7 @@ class Study:
         self.store, self.spec = store, spec
         self.key = study_key(table, spec)
         path = store.path(f"{self.key}.sqlite3")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self.study = self.optuna.create_study(
             storage=f"sqlite:///{path}", study_name="tuning", load_if_exists=True
         )

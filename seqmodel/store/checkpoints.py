@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from seqmodel.store.folders import make_folder
 from seqmodel.store.store import STAGING, Store, replace_file
 
 STATE = "state"
@@ -36,7 +37,7 @@ def write_checkpoint(
     named[STATE] = np.array(json.dumps(state))
     np.savez(found, **named)
     path = store.path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     replace_file(path, found.getvalue())
 
 

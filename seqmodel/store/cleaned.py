@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqmodel.store.fingerprints import SHORT
+from seqmodel.store.folders import make_folder
 from seqmodel.store.store import STAGING, Store
 
 SOUND, ASIDE = "sound.parquet", "aside.parquet"
@@ -33,7 +34,7 @@ class CleanedWriter:
     """
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
         self._sound = _open(folder / SOUND, schema)
         self._aside: pq.ParquetWriter | None = None

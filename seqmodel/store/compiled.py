@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from seqmodel.store.fingerprints import SHORT, digest_value
+from seqmodel.store.folders import make_folder
 
 #: Where the folder lies instead of the user's cache; empty for nowhere.
 VARIABLE = "SEQMODEL_COMPILED"
@@ -30,7 +31,7 @@ def prepare_compiled() -> Path | None:
     parent = Path(chosen) if chosen else Path(home) / "seqmodel" / "compiled"
     folder = parent / digest_value(_describe_machine())[:SHORT]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for path in folder.iterdir():
             if time.time() - path.stat().st_atime > OLDEST:
                 with suppress(FileNotFoundError):

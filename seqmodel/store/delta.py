@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from seqmodel.store.folders import make_folder
+
 #: How URLs of such tables begin; `delta+s3://bucket/lake` is one in a bucket.
 SCHEME = "delta"
 #: Rows in hand at once.
@@ -52,7 +54,7 @@ def replace_cutoff(parts: list[str], place: str) -> int:
     cutoff = _read_cutoff(parts[0])
     reader = pa.RecordBatchReader.from_batches(schema, _read_batches(parts))
     if "://" not in place:
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(place).parent)
     try:
         write_deltalake(
             place,

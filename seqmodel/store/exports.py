@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodel.errors import StoreError
+from seqmodel.store.folders import make_folder
 from seqmodel.store.store import replace_file
 
 #: What says which files an exported folder has, and how to feed the network in it.
@@ -30,7 +31,7 @@ def draft_folder(place: Path) -> Iterator[Path]:
             " another by --out"
         )
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         shop = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     except OSError as error:
         raise StoreError(

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from seqmodel.errors import StoreError
 from seqmodel.store.fingerprints import digest_bytes, digest_file
+from seqmodel.store.folders import make_folder
 from seqmodel.store.store import FULL, Store, flush_folder
 from seqmodel.store.tables import ROW_GROUP
 
@@ -187,7 +188,7 @@ def _settle(store: Store, name: str, wanted: str) -> None:
             f"found {staged} missing or changed since its shard was forecast, needed the file with"
             f" sha256 {wanted[:8]}...; run again"
         )
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     staged.replace(place)
 
 

@@ -15,6 +15,7 @@ from typing import Any, final
 from filelock import FileLock, Timeout
 
 from seqmodel.errors import StoreError
+from seqmodel.store.folders import make_folder
 from seqmodel.store.ref import Ref
 
 #: The environment's word for the data root: what differs per machine.
@@ -46,10 +47,10 @@ class Store:
         """Return where `key` lies.
 
         Raises:
-            StoreError: if the key is absolute or climbs out of the root.
+            StoreError: if the key is absolute, climbs out of the root, or is no path at all.
         """
         pure = PurePosixPath(key)
-        if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in key:
             raise StoreError(
                 f"found key {key!r}, needed a relative path below the data root; use a Ref made by"
                 " this store"
@@ -85,7 +86,7 @@ class Store:
         """Give a fresh folder on the root's own filesystem, removed afterwards."""
         parent = self.path(f"{pipeline}/{STAGING}")
         try:
-            parent.mkdir(parents=True, exist_ok=True)
+            make_folder(parent)
             folder = Path(tempfile.mkdtemp(prefix="tmp-", dir=parent))
         except OSError as error:
             raise self.refuse(error) from error
@@ -107,7 +108,7 @@ class Store:
         """
         path = self.path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             lock = FileLock(path, timeout=patience, mode=0o644)
             lock.acquire()
         except Timeout:
@@ -136,7 +137,7 @@ class Store:
     def move_file(self, draft: Path, key: str) -> Path:
         """Move a finished file to `key`, atomically and flushed to disk before."""
         path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         draft.chmod(0o644)
         flush_file(draft)
         draft.replace(path)
@@ -157,7 +158,7 @@ class Store:
         """Write a text file, atomically: a reader sees the old one or the new one."""
         path = self.path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             replace_file(path, text.encode())
         except OSError as error:
             raise self.refuse(error) from error
@@ -231,7 +232,7 @@ def _move(folder: Path, place: Path) -> None:
             flush_file(path)
     flush_folder(folder)
     folder.chmod(0o755)  # a temporary folder is closed to everybody else
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     try:
         folder.rename(place)
     except OSError:

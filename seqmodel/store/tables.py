@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from seqmodel.errors import StoreError
 from seqmodel.store.fingerprints import SHORT, digest_folder, digest_value
+from seqmodel.store.folders import make_folder
 from seqmodel.store.refs import TableRef
 from seqmodel.store.store import Store
 
@@ -33,7 +34,7 @@ def write_parts(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     Returns:
         Rows written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     total, number = 0, 0
     writer = open_writer(folder / "part-00000.parquet", schema)
     try:
