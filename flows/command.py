@@ -35,6 +35,7 @@ from seqmodel.reporting.summary import print_summary
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 from seqmodel.store.store import ROOT_VARIABLE, Store
+from tasks.orphans import guard_command
 
 
 class CommandSettings(BaseSettings):
@@ -188,6 +189,7 @@ def run_command(flow: Flow[Any, ReportRef]) -> None:
         if settings.data_root is not None:
             os.environ[ROOT_VARIABLE] = str(settings.data_root)
         _quieten()
+        guard_command()
         further = {name: getattr(settings, name) for name in own}
         ref = flow(spec=spec, as_of=settings.as_of, **further)
     except SeqmodelError as error:

@@ -33,6 +33,16 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "SIGKILL at 8 named points",
+        "run again: done steps are not repeated, outputs equal an unbroken run's byte for byte, no stray file outlives the next retention, the ledger adds up",
+        "faults/test_kills.py::test_a_night_killed_eight_times_ends_as_if_nothing_had_happened",
+    ),
+    Fault(
+        "SIGKILL anywhere, by seed",
+        "the same, for the flow, the child or both, before any write or by the clock: written, its long run of 72 is still to be made",
+        "faults/test_kills.py::test_a_night_killed_anywhere_ends_as_if_nothing_had_happened",
+    ),
+    Fault(
         "Parquet bytes mutated",
         "a table whose ledger adds up, or exit 3 with one sentence; nothing half-done",
         "faults/test_bytes.py::test_a_mutated_file_is_a_table_or_one_sentence",
@@ -86,6 +96,16 @@ FAULTS = (
         "a security rule switched off",
         "only with its reason beside it",
         "faults/test_safety.py::test_every_exception_from_a_security_rule_says_why",
+    ),
+    Fault(
+        "a server that cannot be reached",
+        "exit 1 and one line; the data root is not touched",
+        "faults/test_environment.py::test_a_server_that_is_not_there_is_one_line",
+    ),
+    Fault(
+        "a flow that dies alone",
+        "everything it started ends with it, Prefect's temporary server too",
+        "faults/test_environment.py::test_nothing_that_a_killed_flow_started_outlives_it",
     ),
 )
 

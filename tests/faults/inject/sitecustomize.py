@@ -68,6 +68,7 @@ def watch(plan, me):
             if plan.get("list"):
                 with open(plan["list"], "a") as file:
                     file.write(name + "\n")
+            time.sleep(plan.get("slow", 0))
             for number, point in enumerate(plan["points"]):
                 if point.get("before") == name:
                     strike(plan, number, point["whom"])
