@@ -70,7 +70,8 @@ def watch(course: Course, spec: PipelineSpec) -> None:
     The forecast never waits for it: whatever fails here is a note.
     """
     try:
-        serving = elect(course.run.as_of, spec)
+        # As in training: what this very moment promoted is nothing that was out there before it.
+        serving = elect(course.run.as_of - MOMENT, spec)
         course.watched = monitor(course.run, _judged(course), serving, spec)
         why = "; ".join(course.watched.reasons)
         if course.watched.action == "roll_back":

@@ -31,7 +31,7 @@ def guard_command() -> None:
     if _guards or sys.platform != "linux":
         return
     mark = f"{os.getpid()}-{time.time_ns()}"
-    guard = subprocess.Popen(  # noqa: S603 - our own module, no shell
+    guard = subprocess.Popen(  # noqa: S603 - our own module, no shell  # nosec B603
         [sys.executable, "-m", "tasks.orphans", mark],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -34,12 +34,12 @@ class Fault:
 FAULTS = (
     Fault(
         "SIGKILL at 8 named points",
-        "run again: done steps are not repeated, outputs equal an unbroken run's byte for byte, no stray file outlives the next retention, the ledger adds up",
+        "run again: done steps are not repeated, outputs equal an unbroken run's (the network by its weights, all else byte for byte), no stray file outlives the next retention, the ledger adds up",
         "faults/test_kills.py::test_a_night_killed_eight_times_ends_as_if_nothing_had_happened",
     ),
     Fault(
         "SIGKILL anywhere, by seed",
-        "the same, for the flow, the child or both, before any write or by the clock: written, its long run of 72 is still to be made",
+        "the same, for the flow, the child or both, before any write or by the clock: 20 kills were made by hand, the long run of 72 is still to be made",
         "faults/test_kills.py::test_a_night_killed_anywhere_ends_as_if_nothing_had_happened",
     ),
     Fault(

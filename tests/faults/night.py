@@ -212,8 +212,6 @@ def read_outputs(pipeline: Path) -> dict[str, Any]:
         name = path.relative_to(pipeline).as_posix()
         if path.is_dir() or not name.startswith(rooms) or path.name.startswith("."):
             continue
-        if name.startswith("monitoring/drift/"):
-            continue  # a run again after its promotion already looks at the version it promoted
         found[name] = path.read_bytes()
         if path.name == "model.keras":
             found[name] = read_weights(path)
