@@ -30,9 +30,9 @@ def decide_moment(as_of: datetime | None, lateness: float | None = None) -> tupl
         The moment in UTC, and a sentence, empty if the moment is the one that was due.
     """
     if as_of is not None:
-        return as_of.astimezone(UTC), ""
+        return _plain(as_of), ""
     begun = _find_start()
-    due = (flow_run.scheduled_start_time or begun).astimezone(UTC)
+    due = _plain(flow_run.scheduled_start_time or begun)
     if lateness is None or begun - due <= timedelta(hours=lateness):
         return due, ""
     late = (begun - due).total_seconds() / 3600
@@ -56,4 +56,9 @@ def _find_start() -> datetime:
     """Return when the run began for the first time: a run taken up again stays the same run."""
     context = FlowRunContext.get()
     known = context.flow_run.start_time if context and context.flow_run else None
-    return (known or datetime.now(UTC)).astimezone(UTC)
+    return _plain(known or datetime.now(UTC))
+
+
+def _plain(moment: datetime) -> datetime:
+    """Return a moment in UTC as Python's own; Prefect's are pendulum's, as their differences."""
+    return datetime.fromisoformat(moment.isoformat()).astimezone(UTC)
