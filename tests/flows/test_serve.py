@@ -89,7 +89,7 @@ def test_a_cron_schedule_fires_and_its_run_is_about_the_minute_it_was_due(served
         ended = [r for r in runs if r["auto_scheduled"] and r["state_type"] == "COMPLETED"]
         return [r for r in ended if r["deployment_id"] == one["id"]]
 
-    (run, *_) = wait_for(find, 200)
+    (run, *_) = wait_for(find, 400)
     due = datetime.fromisoformat(run["expected_start_time"])
     assert due.second == 0
     assert run["name"] == f"minutely refresh {due:%Y-%m-%d %H:%M}"
