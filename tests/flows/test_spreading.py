@@ -48,6 +48,7 @@ def teach(spec, as_of):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("harness")
 def test_the_sample_on_a_cluster_of_processes_is_the_local_forecast_byte_for_byte(
     project, data_root, monkeypatch
