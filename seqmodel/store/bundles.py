@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seqmodel.errors import StoreError
+from seqmodel.errors import StoreError, quote
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.fingerprints import digest_file, digest_folder
 from seqmodel.store.refs import ModelRef
@@ -155,7 +155,7 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
     """Read a bundle's manifest after checking every file it names.
 
     Raises:
-        StoreError: if a file is missing or has another checksum.
+        StoreError: if a file is missing, lies elsewhere, or has another checksum.
     """
     manifest = store.read_json(f"{key}/{MANIFEST}")
     folder = store.path(key)
@@ -166,7 +166,7 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
             " roll back to another version"
         )
     for name, digest in files.items():
-        path = folder / _stay_inside(name)
+        path = _stay_inside(folder, name)
         if not path.is_file() or digest_file(path) != digest:
             raise StoreError(
                 f"found {path} missing or changed since it was written, needed the file its"
@@ -175,9 +175,17 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _stay_inside(name: str) -> Path:
-    """Return a relative name without whatever would lead out of its folder."""
-    return Path(*(part for part in PurePosixPath(name).parts if part not in {"..", "/"}))
+def _stay_inside(folder: Path, name: str) -> Path:
+    """Return where a file of a bundle lies; neither `..` nor a link leads out of its folder."""
+    pure = PurePosixPath(name)
+    path = folder / pure
+    climbs = pure.is_absolute() or ".." in pure.parts or not pure.parts
+    if climbs or path.resolve() != folder.resolve() / pure:
+        raise StoreError(
+            f"found the manifest of {folder} naming {quote(name)}, which leads elsewhere, needed"
+            " names of files inside the bundle; roll back to another version"
+        )
+    return path
 
 
 def read_spec(store: Store, key: str, manifest: dict[str, Any]) -> PipelineSpec:

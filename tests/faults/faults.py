@@ -45,7 +45,12 @@ FAULTS = (
     Fault(
         "Parquet bytes mutated",
         "a table whose ledger adds up, or exit 3 with one sentence; nothing half-done",
-        "faults/test_bytes.py::test_a_mutated_file_is_a_table_or_one_sentence",
+        "faults/test_mutations.py::test_six_hundred_damaged_files_end_whole_or_in_one_sentence",
+    ),
+    Fault(
+        "a spec made of its own fields",
+        "accepted, and the same after JSON and YAML; or exit 2 with a sentence on the two knobs that contradict",
+        "faults/test_specs.py::test_an_accepted_spec_survives_json_and_the_yaml_of_a_deployment",
     ),
     Fault(
         "a spec of anything",
@@ -53,9 +58,14 @@ FAULTS = (
         "faults/test_specs.py::test_any_value_of_any_knob_is_accepted_or_refused_by_its_path",
     ),
     Fault(
+        "a knob of the wrong kind",
+        "another type, no number, out of bounds: exit 2 with its path",
+        "faults/test_specs.py::test_a_value_that_does_not_fit_is_refused_with_the_path_of_its_knob",
+    ),
+    Fault(
         "a knob misspelt",
         "exit 2 with its path",
-        "faults/test_specs.py::test_a_knob_that_does_not_exist_is_refused_by_its_path",
+        "faults/test_specs.py::test_an_unknown_knob_is_refused_with_its_path",
     ),
     Fault(
         "a flag of nonsense",
@@ -65,37 +75,42 @@ FAULTS = (
     Fault(
         "a pickle planted in the store",
         "never run: nothing of this project unpickles",
-        "faults/test_safety.py::test_a_planted_object_in_a_checkpoint_never_runs",
+        "faults/safety/test_pickle.py::test_a_pickle_in_a_bundle_with_the_right_checksum_is_not_executed",
     ),
     Fault(
         "a stored network changed by one byte",
         "refused by its sha256 before a byte is parsed; the version before serves",
-        "faults/test_safety.py::test_a_bundle_that_is_not_what_its_manifest_says_is_refused_before_it_is_parsed",
+        "faults/safety/test_bundles.py::test_a_network_that_is_not_what_its_manifest_says_is_refused_before_it_is_parsed",
+    ),
+    Fault(
+        "code inside a stored network",
+        "refused by Keras' safe mode in one sentence, and never run, though its sha256 is right",
+        "faults/safety/test_bundles.py::test_code_inside_a_network_never_runs_though_its_checksum_is_right",
     ),
     Fault(
         "a path that climbs out",
-        "refused, and nothing outside is read",
-        "faults/test_safety.py::test_a_manifest_whose_names_climb_reads_nothing_outside",
+        "refused, in keys, names, manifests and archives, by `..`, from the root, or over a link; nothing outside is read",
+        "faults/safety/test_paths.py::test_a_manifest_that_names_a_file_elsewhere_reads_nothing_there",
     ),
     Fault(
         "SQL in names",
         "statements are literals, values are bound",
-        "faults/test_safety.py::test_no_sql_is_built_from_the_users_words",
+        "faults/safety/test_sql.py::test_a_query_holds_constants_and_our_own_aliases_only",
     ),
     Fault(
         "files open to everybody",
         "written for their owner alone, whatever the umask",
-        "faults/test_safety.py::test_what_is_stored_is_writable_by_its_owner_alone",
+        "faults/safety/test_paths.py::test_what_is_stored_is_writable_by_its_owner_alone_even_under_umask_0",
     ),
     Fault(
         "a server open to the network",
         "127.0.0.1 only",
-        "faults/test_safety.py::test_servers_are_bound_to_loopback",
+        "faults/safety/test_exceptions.py::test_no_server_listens_beyond_loopback",
     ),
     Fault(
         "a security rule switched off",
         "only with its reason beside it",
-        "faults/test_safety.py::test_every_exception_from_a_security_rule_says_why",
+        "faults/safety/test_exceptions.py::test_every_exception_from_a_security_rule_says_why",
     ),
     Fault(
         "a server that cannot be reached",

@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seqmodel.errors import SeqmodelError
+from seqmodel.errors import DataError
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
@@ -196,7 +196,7 @@ def ingest(store: Store, path: Path) -> tuple[str, str]:
         source = look_at(spec.source)
         run = name_run(spec, AS_OF, source)
         table = ingest_table(store, run, AS_OF, source, spec)
-    except SeqmodelError as error:
+    except DataError as error:
         return judge_refusal(store, error)
     folder = store.find(table.key)
     rows = pa.concat_tables([pq.ParquetFile(p).read() for p in sorted(folder.glob("part-*"))])
@@ -215,7 +215,7 @@ def ingest(store: Store, path: Path) -> tuple[str, str]:
     return ("partial output", strays[0]) if strays else (WHOLE, "")
 
 
-def judge_refusal(store: Store, error: SeqmodelError) -> tuple[str, str]:
+def judge_refusal(store: Store, error: DataError) -> tuple[str, str]:
     said = f"{type(error).__name__}: {error}"
     if not all(word in said for word in ("found ", "needed ", "; ")) or not said.isprintable():
         return "no sentence", said

@@ -21,7 +21,7 @@ from tests.faults.mutations import (
     run_children,
 )
 
-#: In make test, and in make test-long.
+#: In make test, and in make test-faults.
 FEW, MANY = range(60), range(1000, 1600)
 
 
@@ -50,11 +50,14 @@ def assert_survived(results, seeds):
     assert {one["outcome"] for one in results} == {WHOLE, REFUSED}, "one side was never tried"
 
 
+@pytest.mark.fault("Parquet bytes mutated", tries=len(FEW))
 def test_sixty_damaged_files_end_whole_or_in_one_sentence(tmp_path):
     assert_survived(run_children(list(FEW), tmp_path, a_child=60), FEW)
 
 
-@pytest.mark.long
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+@pytest.mark.fault("Parquet bytes mutated", tries=len(MANY))
 def test_six_hundred_damaged_files_end_whole_or_in_one_sentence(tmp_path):
     assert_survived(run_children(list(MANY), tmp_path, a_child=100), MANY)
 

@@ -13,11 +13,3 @@ def harness() -> Iterator[None]:
     """A temporary server; its first start migrates a database."""
     with prefect_test_harness(server_startup_timeout=120):
         yield
-
-
-@pytest.fixture
-def data_root(tmp_path, monkeypatch):
-    """An empty data root."""
-    root = tmp_path / "root"
-    monkeypatch.setenv("SEQMODEL_DATA", str(root))
-    return root
