@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, final, get_type_hints
 
 import yaml
+from httpx import TransportError
 from prefect import Flow
 from pydantic import AwareDatetime, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -36,6 +37,9 @@ from seqmodel.specs import PipelineSpec
 from seqmodel.store.refs import ReportRef
 from seqmodel.store.store import ROOT_VARIABLE, Store
 from tasks.orphans import guard_command
+
+#: How Prefect says that there is no server at all.
+UNREACHED = "Failed to reach API"
 
 
 class CommandSettings(BaseSettings):
@@ -196,7 +200,15 @@ def run_command(flow: Flow[Any, ReportRef]) -> None:
         _say(f"seqmodel: {error}")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - Prefect has logged the traceback already
-        _say(f"seqmodel: found {type(error).__name__}: {error}, needed a run without; see above")
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, TransportError) or str(error).startswith(UNREACHED):
+            _say(
+                f"seqmodel: found no answer from Prefect's server ({reason}), needed it to the end;"
+                " what is published stands, start the server or correct PREFECT_API_URL, and run"
+                " again"
+            )
+        else:
+            _say(f"seqmodel: found {reason}, needed a run without; see above")
         sys.exit(1)
     store = Store.from_environment()
     night = Night.model_validate(store.read_json(ref.night))

@@ -23,6 +23,9 @@ HOST = "127.0.0.1"
 START_SECONDS = 300.0
 STOP_SECONDS = 20.0
 PREFECT = [sys.executable, "-m", "prefect"]
+LEFTOVERS = [sys.executable, "-m", "flows.leftovers"]
+#: Server, reports, worker.
+PARTS = 3
 #: Between two heartbeats of a run (seconds): four of them missed, and the run is taken for dead.
 HEARTBEAT = "30"
 
@@ -53,6 +56,7 @@ def main() -> int:
         )
         _run([*PREFECT, "--no-prompt", "deploy", "--all"], environment)
         _run([sys.executable, "-m", "flows.automations"], environment)
+        _run(LEFTOVERS, environment)
         parts.append(_start([sys.executable, "-m", "flows.pages"], environment))
         parts.append(_start([*PREFECT, "worker", "start", "--pool", POOL], environment))
         _say(f"the UI is at {address}/v2")
@@ -67,6 +71,10 @@ def main() -> int:
     except (subprocess.CalledProcessError, TimeoutError) as error:
         _say(str(error))
     finally:
+        if len(parts) == PARTS:
+            _stop(parts.pop())
+            # With the worker its runs have ended; the server has still to be told.
+            subprocess.run(LEFTOVERS, env=environment, check=False, timeout=STOP_SECONDS)  # noqa: S603 - our own words  # nosec B603
         for part in reversed(parts):
             _stop(part)
     return 1

@@ -42,9 +42,9 @@ def guard_command() -> None:
     _guards.append(guard)
 
 
-def find_marked(mark: str) -> Iterator[int]:
-    """Yield the processes that were started with a mark."""
-    wanted = f"{VARIABLE}={mark}".encode()
+def find_marked(mark: str, variable: str = VARIABLE) -> Iterator[int]:
+    """Yield the processes that were started with a mark in a variable of their environment."""
+    wanted = f"{variable}={mark}".encode()
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # gone meanwhile, or somebody else's
             if wanted in (path / "environ").read_bytes().split(b"\0"):

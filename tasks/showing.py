@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
+from httpx import TransportError
 from prefect import get_run_logger
 from prefect.artifacts import (
     create_link_artifact,
@@ -47,6 +49,10 @@ TABLES = {
 }
 
 
+class _ServerAway(Exception):  # noqa: N818 - it says what happened
+    """The server does not answer: each further artifact would wait for it in vain."""
+
+
 def show_night(night: Night, key: str) -> None:
     """Show all of a run.
 
@@ -54,6 +60,11 @@ def show_night(night: Night, key: str) -> None:
         night: the run.
         key: of the report below the data root.
     """
+    with suppress(_ServerAway):
+        _show_all(night, key)
+
+
+def _show_all(night: Night, key: str) -> None:
     name = night.pipeline
     link = find_link(key)
     _try(
@@ -79,7 +90,7 @@ def show_night(night: Night, key: str) -> None:
     for part, rows in _list_tables(night).items():
         _try(create_table_artifact, f"{name}-{part}", TABLES[part], table=rows)
     if night.quality and any((s.step, s.outcome) == JUDGED_BEFORE for s in night.steps):
-        show_quality(night.quality, name)
+        _show_quality(night.quality, name)
     if link:
         _try(
             create_link_artifact,
@@ -92,6 +103,11 @@ def show_night(night: Night, key: str) -> None:
 
 def show_quality(verdict: Verdict, pipeline: str) -> None:
     """Show what each rule found, those not passed first."""
+    with suppress(_ServerAway):
+        _show_quality(verdict, pipeline)
+
+
+def _show_quality(verdict: Verdict, pipeline: str) -> None:
     rows = [
         {
             "rule": rule.rule,
@@ -126,6 +142,9 @@ def _try(
         made = {name: value() if callable(value) else value for name, value in given.items()}
         if all(made.values()):
             create(key=key, **made)
+    except TransportError as error:
+        get_run_logger().warning("nothing more is shown, the server does not answer: %s", error)
+        raise _ServerAway from error
     except Exception as error:  # noqa: BLE001 - the picture is not the run
         get_run_logger().warning("the artifact %s is not shown: %s", key, error)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, WithJsonSchema, field_validator, model_validator
 
 from seqmodel.specs.backtest import BacktestSpec
-from seqmodel.specs.base import Share, Spec, check_order
+from seqmodel.specs.base import Share, Spec, check_no_secret, check_order
 from seqmodel.specs.classes import check_classes, declare_target
 from seqmodel.specs.members import list_members
 from seqmodel.specs.model import ModelSpec, OutputSpec
@@ -98,12 +98,7 @@ class ForecastSpec(Spec):
                 f"found a URL of {scheme[:20]!r}, needed sqlite:///, postgresql:// or delta:///;"
                 " correct it"
             )
-        if ":" in rest.rpartition("@")[0] or "password=" in rest:
-            raise ValueError(
-                "found a password in the URL, needed none in a spec; leave it to the environment"
-                " (PGPASSWORD or a .pgpass file)"
-            )
-        return value
+        return check_no_secret(value)
 
     @field_validator("whole", mode="before")
     @classmethod

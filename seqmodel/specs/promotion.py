@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from seqmodel.specs.base import Share, Spec
+from seqmodel.specs.base import Address, Share, Spec
 
 
 class PromotionSpec(Spec):
@@ -95,7 +95,7 @@ class RegistrySpec(Spec):
         description="age from which on forecasts are removed (nights); without it all are kept, and"
         " with them the versions and tables they name",
     )
-    mlflow: str | None = Field(
+    mlflow: Address | None = Field(
         None,
         description="address of an MLflow tracking server, or sqlite:///file, that gets every"
         " promoted version (extra [mlflow])",

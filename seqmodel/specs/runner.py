@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from seqmodel.specs.base import Spec
+from seqmodel.specs.base import Address, Spec
 
 
 class RunnerSpec(Spec):
@@ -17,7 +17,7 @@ class RunnerSpec(Spec):
         description="local: child processes of this run (forecast.at_once); dask: workers of a Dask"
         " cluster, each with a child process of its own (extra [dask])",
     )
-    address: str | None = Field(
+    address: Address | None = Field(
         None,
         pattern=r"^(tcp|tls|ws|wss)://[^\s@]+$",
         description="scheduler of a running Dask cluster, such as tcp://host:8786; without it a"

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from seqmodel.specs.base import Columns, OneOrMoreColumns, Share, Spec, check_order
+from seqmodel.specs.base import Address, Columns, OneOrMoreColumns, Share, Spec, check_order
 
 #: Steps in the season that a reader of such data would name first, by the alias of `freq`.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
@@ -18,7 +18,7 @@ NO_GRID = "none"
 class SourceSpec(Spec):
     """Where the rows come from and what their columns mean."""
 
-    uri: str = Field(
+    uri: Address = Field(
         min_length=1,
         description="Parquet file, folder (also hive-partitioned) or glob, on disk or behind a URL"
         " such as s3://bucket/folder; a path is relative to the working folder",

@@ -31,14 +31,18 @@ def write_checkpoint(
         key: of the checkpoint.
         arrays: everything that learns, in the order of the network.
         state: JSON-able rest.
+
+    Raises:
+        StoreError: if there is no room for it, or no right to write there.
     """
     found = io.BytesIO()
     named: dict[str, Any] = {f"{i:05}": array for i, array in enumerate(arrays)}
     named[STATE] = np.array(json.dumps(state))
     np.savez(found, **named)
     path = store.path(key)
-    make_folder(path.parent)
-    replace_file(path, found.getvalue())
+    with store.explaining():
+        make_folder(path.parent)
+        replace_file(path, found.getvalue())
 
 
 def read_checkpoint(store: Store, key: str) -> tuple[list[NDArray[Any]], dict[str, Any]] | None:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from seqmodel.errors import StoreError
 from seqmodel.store.fingerprints import digest_bytes, digest_file
 from seqmodel.store.folders import make_folder
-from seqmodel.store.store import FULL, Store, flush_folder
+from seqmodel.store.store import Store, flush_folder
 from seqmodel.store.tables import ROW_GROUP
 
 MANIFEST = "_manifest.json"
@@ -55,19 +55,8 @@ def stage_part(
         Key that the file will have once published, and its sha256.
 
     Raises:
-        StoreError: if the disk is full; whatever else fails in writing may pass.
+        StoreError: if the disk is full or closed; whatever else fails in writing may pass.
     """
-    try:
-        return _stage(store, key, number, schema, tables)
-    except OSError as error:
-        if error.errno in FULL:
-            raise store.refuse(error) from error
-        raise
-
-
-def _stage(
-    store: Store, key: str, number: int, schema: pa.Schema, tables: Iterable[pa.Table]
-) -> tuple[str, str]:
     with store.workshop(key.split("/", 1)[0]) as shop:
         draft = shop / "part.parquet"
         names = [name for name in schema.names if name in REPEATED]

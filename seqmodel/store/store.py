@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any, final
 
 from filelock import FileLock, Timeout
 
-from seqmodel.errors import StoreError
+from seqmodel.errors import SeqmodelError, StoreError
 from seqmodel.store.folders import make_folder
 from seqmodel.store.ref import Ref
 
@@ -25,6 +26,10 @@ STAGING = "staging"
 LOCK_SECONDS = 30.0
 #: What the system says where there is no room, or none left for this user.
 FULL = {errno.ENOSPC, errno.EDQUOT}
+#: The same in the words of libraries that lose the number: HDF5 and DuckDB, then numpy.
+SHORT_WRITE = re.compile(r"No space left on device|quota exceeded|\d+ requested and \d+ written")
+#: What it says where nobody may write.
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @final
@@ -83,7 +88,11 @@ class Store:
 
     @contextmanager
     def workshop(self, pipeline: str) -> Iterator[Path]:
-        """Give a fresh folder on the root's own filesystem, removed afterwards."""
+        """Give a fresh folder on the root's own filesystem, removed afterwards.
+
+        Raises:
+            StoreError: if there is no room in it, or no right to write there.
+        """
         parent = self.path(f"{pipeline}/{STAGING}")
         try:
             make_folder(parent)
@@ -91,9 +100,32 @@ class Store:
         except OSError as error:
             raise self.refuse(error) from error
         try:
-            yield folder
+            with self.explaining():
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Turn what goes wrong in writing below the root into one sentence.
+
+        Raises:
+            StoreError: for a full, read-only or closed root; whatever else is wrong passes.
+        """
+        try:
+            yield
+        except SeqmodelError:
+            raise
+        except Exception as error:
+            if not (self._is_closed(error) or _is_full(error)):
+                raise
+            raise self.refuse(error) from error
+
+    def _is_closed(self, error: Exception) -> bool:
+        """Whether the root refuses; a source may be closed too, which is another matter."""
+        if not isinstance(error, OSError) or error.errno not in CLOSED:
+            return False
+        return error.errno == errno.EROFS or str(error.filename).startswith(f"{self.root}{os.sep}")
 
     @contextmanager
     def lock(self, key: str, patience: float = LOCK_SECONDS) -> Iterator[None]:
@@ -180,17 +212,22 @@ class Store:
                 f"found {path} damaged, needed JSON; remove it and run again"
             ) from None
 
-    def refuse(self, error: OSError) -> StoreError:
+    def refuse(self, error: Exception) -> StoreError:
         """Return what is said when the root cannot be written to."""
-        if error.errno in FULL:
+        if _is_full(error):
             return StoreError(
                 f"found the disk of the data root {self.root} full, needed room to write; free some"
                 " or name another root by --data-root, and run again"
             )
+        reason = getattr(error, "strerror", None) or error
         return StoreError(
-            f"found the data root {self.root} not writable ({error.strerror or error}), needed to"
+            f"found the data root {self.root} not writable ({reason}), needed to"
             " write there; change its permissions or name another by --data-root"
         )
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", None) in FULL or bool(SHORT_WRITE.search(str(error)))
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -49,7 +49,7 @@ FAULTS = (
     ),
     Fault(
         "a spec made of its own fields",
-        "accepted, and the same after JSON and YAML; or exit 2 with a sentence on the two knobs that contradict",
+        "accepted, the same after JSON and YAML, and it runs to a forecast or to one sentence; or exit 2 with a sentence on the two knobs that contradict",
         "faults/test_specs.py::test_an_accepted_spec_survives_json_and_the_yaml_of_a_deployment",
     ),
     Fault(
@@ -93,6 +93,16 @@ FAULTS = (
         "faults/safety/test_paths.py::test_a_manifest_that_names_a_file_elsewhere_reads_nothing_there",
     ),
     Fault(
+        "a secret in the spec",
+        "exit 2 without repeating it; a password, key or signature in a URL reaches neither log nor database",
+        "faults/safety/test_secrets.py::test_the_real_command_line_ends_with_2_and_leaves_no_trace_of_it",
+    ),
+    Fault(
+        "secrets in the environment",
+        "in no output, log, report, manifest, or row of Prefect's database, whether the sink takes the rows or not",
+        "faults/safety/test_secrets.py::test_no_secret_of_the_environment_is_left_anywhere",
+    ),
+    Fault(
         "SQL in names",
         "statements are literals, values are bound",
         "faults/safety/test_sql.py::test_a_query_holds_constants_and_our_own_aliases_only",
@@ -113,14 +123,94 @@ FAULTS = (
         "faults/safety/test_exceptions.py::test_every_exception_from_a_security_rule_says_why",
     ),
     Fault(
+        "a full disk",
+        "in the ingestion exit 1 and one line, in the training a forecast of what serves or of the baseline; with room the next run completes",
+        "faults/environment/test_disk.py::test_a_full_disk_is_one_line_and_with_room_the_night_completes",
+    ),
+    Fault(
+        "a data root that is read-only",
+        "exit 1 and one line",
+        "faults/environment/test_disk.py::test_a_read_only_data_root_is_one_line",
+    ),
+    Fault(
+        "a data root that turns read-only",
+        "exit 1 and one line; writable again, the next run completes",
+        "faults/environment/test_disk.py::test_a_root_that_turns_read_only_in_the_middle_is_one_line_and_then_the_night_completes",
+    ),
+    Fault(
+        "permission taken away",
+        "the same, as a user who is not root",
+        "faults/environment/test_disk.py::test_a_root_that_is_closed_in_the_middle_is_one_line_and_then_the_night_completes",
+    ),
+    Fault(
+        "a full disk under Prefect's home",
+        "exit 1 and one line; with room the next run completes",
+        "faults/environment/test_disk.py::test_a_full_disk_under_prefects_home_is_one_line_and_with_room_the_night_completes",
+    ),
+    Fault(
+        "a slow disk",
+        "the night takes longer, its outputs are the same",
+        "faults/environment/test_disk.py::test_a_disk_that_waits_before_every_write_changes_nothing",
+    ),
+    Fault(
+        "no memory for the child",
+        "the training is given up, what serves or the baseline forecasts",
+        "faults/environment/test_limits.py::test_a_child_without_memory_costs_the_training_and_not_the_forecast",
+    ),
+    Fault(
+        "few open files",
+        "with 64 the night completes; with 24 the training is given up, what serves or the baseline forecasts",
+        "faults/environment/test_limits.py::test_a_limit_of_open_files_costs_the_training_and_not_the_forecast",
+    ),
+    Fault(
+        "a clock set back by a year",
+        "with an as_of the outputs are the same",
+        "faults/environment/test_clock.py::test_a_clock_that_is_wrong_changes_nothing_where_as_of_is_given",
+    ),
+    Fault(
+        "another time zone",
+        "the machine's zone changes nothing",
+        "faults/environment/test_clock.py::test_the_zone_of_the_machine_changes_nothing",
+    ),
+    Fault(
+        "the night of a clock change",
+        "spring and autumn, hourly and daily: each step of the forecast once, no row lost but the doubled hour's first reading",
+        "faults/environment/test_clock.py::test_an_hourly_forecast_over_the_night_of_a_change_has_every_hour_once",
+    ),
+    Fault(
         "a server that cannot be reached",
         "exit 1 and one line; the data root is not touched",
-        "faults/test_environment.py::test_a_server_that_is_not_there_is_one_line",
+        "faults/environment/test_server.py::test_a_server_that_is_not_there_is_one_line",
+    ),
+    Fault(
+        "a server that dies in the middle",
+        "the night completes, or exit 1 and one line; the next run completes",
+        "faults/environment/test_server.py::test_a_server_that_dies_leaves_what_is_whole_and_the_next_run_completes",
+    ),
+    Fault(
+        "Prefect's SQLite locked",
+        "the night waits for it and completes",
+        "faults/environment/test_server.py::test_a_locked_database_delays_the_night",
+    ),
+    Fault(
+        "a worker stopped and started again",
+        "the run ends with it, the next one goes on from its last finished step",
+        "faults/environment/test_worker.py::test_a_night_whose_worker_is_stopped_is_taken_up_by_the_next_one",
+    ),
+    Fault(
+        "two nightlies at once",
+        "one at least completes, the other says in one line who was first; nothing is mixed",
+        "faults/environment/test_beside.py::test_of_two_nightlies_at_once_one_at_least_completes_and_nothing_is_mixed",
+    ),
+    Fault(
+        "a backfill beside the nightly",
+        "all forecasts whole, what lost is made by the next backfill",
+        "faults/environment/test_beside.py::test_a_backfill_beside_the_nightly_leaves_both_forecasts_whole",
     ),
     Fault(
         "a flow that dies alone",
         "everything it started ends with it, Prefect's temporary server too",
-        "faults/test_environment.py::test_nothing_that_a_killed_flow_started_outlives_it",
+        "faults/environment/test_server.py::test_nothing_that_a_killed_flow_started_outlives_it",
     ),
 )
 

@@ -4,6 +4,7 @@ import logging
 import re
 
 import pytest
+from httpx import ConnectError
 
 from seqmodel.reporting.night import Night, StepRecord
 from tasks import showing
@@ -41,6 +42,20 @@ def test_one_artifact_has_verdict_scores_pictures_and_places(shown):
     assert "| metric | challenger | champion | baseline |" in page
     assert all(f"`{path}`" in page for path in night.places.values())
     assert len(page) < 250_000
+
+
+def test_a_server_that_does_not_answer_is_asked_once(shown, monkeypatch):
+    asked = []
+
+    def wait_in_vain(key, **_):
+        asked.append(key)
+        raise ConnectError("All connection attempts failed")
+
+    for maker in MAKERS:
+        monkeypatch.setattr(showing, maker, wait_in_vain)
+    showing.show_night(build_night(pipeline="p"), KEY)
+    assert asked == ["p-forecast"]
+    assert not shown
 
 
 def test_its_card_has_the_gist_verdict_scores_and_one_picture(shown, monkeypatch):

@@ -1,5 +1,12 @@
 """The data root: nothing outside it, nothing half-written in it."""
 
+import errno
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from seqmodel.errors import StoreError
@@ -112,3 +119,35 @@ def test_lock_that_another_one_holds_is_refused_after_patience(store):
         pass
     with store.lock("p/.lock", patience=0.05):
         pass
+
+
+ROWS = np.zeros((1000, 100))
+#: How the libraries below write; some of them lose the number of the error.
+WRITERS = {
+    "plain": lambda path: path.write_bytes(ROWS.tobytes()),
+    "numpy": lambda path: np.save(path, ROWS),
+    "arrow": lambda path: pq.write_table(pa.table({"x": range(100_000)}), path),
+    "hdf5": lambda path: h5py.File(path, "a").create_dataset("x", data=ROWS),
+}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("how", WRITERS)
+def test_a_full_disk_is_said_whichever_library_writes(store, how):
+    def write_within():
+        with store.workshop("p") as shop:
+            (shop / "x.npy").symlink_to("/dev/full")
+            WRITERS[how](shop / "x.npy")
+
+    with pytest.raises(StoreError, match="full, needed room to write; free some"):
+        write_within()
+    assert list(store.path("p/staging").iterdir()) == []
+
+
+def test_a_root_that_turns_read_only_is_said_and_a_closed_source_is_another_matter(store, tmp_path):
+    with pytest.raises(StoreError, match="not writable"), store.workshop("p"):
+        raise OSError(errno.EROFS, "Read-only file system")
+    with pytest.raises(StoreError, match="not writable"), store.workshop("p") as shop:
+        raise PermissionError(errno.EACCES, "Permission denied", str(shop / "x"))
+    with pytest.raises(PermissionError), store.workshop("p"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "source"))
