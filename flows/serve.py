@@ -92,6 +92,8 @@ def plan_environment(address: str) -> dict[str, str]:
         # No page of another site may ask this server.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT,
+        # Runs of more than 90 days ago leave the server's database; by default it grows for ever.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     }
     api = get_current_settings().server.api
     pages = os.environ.get("SEQMODEL_REPORTS_PORT") or str(_find_port(api.port + 1))

@@ -71,6 +71,7 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     prune = add("prune", "remove what is old and named by nothing")
     prune.add_argument("--nights", type=int, help="age of versions, tables, reports (nights)")
     prune.add_argument("--forecast-nights", type=int, help="age of forecasts (nights)")
+    prune.add_argument("--history-nights", type=int, help="age of the watch's histories (nights)")
     prune.add_argument("--as-of", type=datetime.fromisoformat, help="moment ages count from")
     prune.add_argument("--dry-run", action="store_true", help="only say what would go")
     export = add("export", "put a version into an MLflow registry (extra mlflow)")
@@ -155,11 +156,16 @@ def _check(store: Store, chosen: argparse.Namespace) -> int:
 
 def _prune(store: Store, chosen: argparse.Namespace) -> int:
     try:
-        spec = RegistrySpec(nights=chosen.nights, forecast_nights=chosen.forecast_nights)
+        spec = RegistrySpec(
+            nights=chosen.nights,
+            forecast_nights=chosen.forecast_nights,
+            history_nights=chosen.history_nights,
+        )
     except ValueError:
         raise SpecError(
-            f"found --nights {chosen.nights} --forecast-nights {chosen.forecast_nights}, needed"
-            " whole numbers from 1 on; correct them"
+            f"found --nights {chosen.nights} --forecast-nights {chosen.forecast_nights}"
+            f" --history-nights {chosen.history_nights}, needed whole numbers from 1 on; correct"
+            " them"
         ) from None
     moment = chosen.as_of or datetime.now(UTC)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

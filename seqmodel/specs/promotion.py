@@ -95,6 +95,12 @@ class RegistrySpec(Spec):
         description="age from which on forecasts are removed (nights); without it all are kept, and"
         " with them the versions and tables they name",
     )
+    history_nights: int | None = Field(
+        None,
+        ge=1,
+        description="age from which on the watch's histories of accuracy, scores and drift are"
+        " removed (nights); without it all are kept",
+    )
     mlflow: Address | None = Field(
         None,
         description="address of an MLflow tracking server, or sqlite:///file, that gets every"

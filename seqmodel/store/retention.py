@@ -48,6 +48,7 @@ class Sweep:
         self.store, self.pipeline, self.as_of = store, pipeline, as_of
         self.oldest = self._count_back(spec.nights)
         self.oldest_forecast = self._count_back(spec.forecast_nights)
+        self.oldest_history = self._count_back(spec.history_nights)
         pointer = read_champion(store, pipeline)
         self.stays: set[str] = {pointer.version, pointer.previous or ""} if pointer else set()
         self.tables: set[str] = set()
@@ -58,7 +59,7 @@ class Sweep:
 
     def list_old(self) -> list[str]:
         """Return the keys of everything that goes, the forecasts first."""
-        forecasts = list(self._mark_forecasts())
+        forecasts = [*self._mark_forecasts(), *self._list_histories()]
         versions = list(self._mark_versions())
         if self.oldest is None:
             return forecasts
@@ -104,6 +105,12 @@ class Sweep:
             manifest = _read(folder / PUBLISHED)
             self.stays.add(str(manifest.get("model_version")))
             self.tables.add(str(manifest.get("table"))[:SHORT])
+
+    def _list_histories(self) -> Iterator[str]:
+        for path in sorted(self.store.path(f"{self.pipeline}/monitoring").glob("*/*.parquet")):
+            moment = _read_moment(path.name.removeprefix("cutoff="))
+            if self.oldest_history and moment and moment < self.oldest_history:
+                yield str(path.relative_to(self.store.root))
 
     def _mark_versions(self) -> Iterator[str]:
         versions = {one.version: one for one in list_versions(self.store, self.pipeline)}

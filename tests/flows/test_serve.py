@@ -35,6 +35,18 @@ def test_the_cron_schedule_really_produces_runs(served):
     assert {run["state_type"] for run in runs} == {"SCHEDULED"}
 
 
+def test_old_runs_leave_the_servers_database(monkeypatch):
+    from prefect.settings.models.server.services import ServerServicesDBVacuumSettings
+
+    from flows.serve import plan_environment
+
+    name = "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"
+    monkeypatch.setenv(name, plan_environment("http://127.0.0.1:4200")[name])
+    vacuum = ServerServicesDBVacuumSettings()
+    assert "flow_runs" in vacuum.enabled_vacuum_types
+    assert vacuum.retention_period.days == 90
+
+
 def test_the_automations_are_there(served):
     names = {one["name"] for one in ask(f"{served.api}/automations/filter")}
     assert names == {

@@ -58,8 +58,10 @@ def store(tmp_path):
     return store
 
 
-def prune(store, nights=2, forecast_nights=None, **options):
-    spec = RegistrySpec(nights=nights, forecast_nights=forecast_nights)
+def prune(store, nights=2, forecast_nights=None, history_nights=None, **options):
+    spec = RegistrySpec(
+        nights=nights, forecast_nights=forecast_nights, history_nights=history_nights
+    )
     return prune_store(store, "p", spec, NIGHT, **options)
 
 
@@ -93,6 +95,21 @@ def test_a_forecast_beyond_its_age_goes_and_frees_what_it_named(store):
     assert any("forecasts" in key for key in prune(store, forecast_nights=2))
     assert "v1" not in list_names(store, "models")
     assert "t5" not in list_names(store, "tables")
+
+
+def test_histories_go_at_an_age_of_their_own(store):
+    def leave_histories():
+        for age in range(NIGHTS):
+            moment = f"{NIGHT - age * DAY:%Y%m%dT%H%M%SZ}"
+            store.write_text(f"p/monitoring/scores/{moment}-abc.parquet", "x")
+            store.write_text(f"p/monitoring/accuracy/cutoff={moment}.parquet", "x")
+
+    leave_histories()
+    assert not any("monitoring" in key for key in prune(store))
+    gone = prune(store, nights=None, history_nights=2)
+    assert len(gone) == 2 * (NIGHTS - 3)
+    for kind in ("scores", "accuracy"):
+        assert len(list_names(store, f"monitoring/{kind}")) == 3
 
 
 def test_without_ages_nothing_goes_and_a_pretended_sweep_takes_nothing(store):
