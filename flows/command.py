@@ -207,8 +207,10 @@ def run_command(flow: Flow[Any, ReportRef]) -> None:
                 " what is published stands, start the server or correct PREFECT_API_URL, and run"
                 " again"
             )
-        else:
-            _say(f"seqmodel: found {reason}, needed a run without; see above")
+            # Prefect would try for minutes to tell it what is still in its queues.
+            sys.stdout.flush()
+            os._exit(1)
+        _say(f"seqmodel: found {reason}, needed a run without; see above")
         sys.exit(1)
     store = Store.from_environment()
     night = Night.model_validate(store.read_json(ref.night))
