@@ -22,6 +22,7 @@ def _name_the_fault(request, record_property):
         record_property("tries", mark.kwargs.get("tries", 1))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter):
     """Print fault, tries, survived, lost."""
     tally: dict[str, list[int]] = {}

@@ -40,9 +40,9 @@ class Unbroken:
     points: list[str]
 
 
-def run_unbroken(folder: Path, source: Path) -> Unbroken:
+def run_unbroken(folder: Path, source: Path, api: str | None = None) -> Unbroken:
     """Run the night once and write down every point where it could be killed."""
-    ground = Ground(folder / "unbroken", source)
+    ground = Ground(folder / "unbroken", source, api=api)
     listed = folder / "points"
     end = ground.run(plan={"points": [], "list": str(listed)})
     assert end.code == 0, end.out
@@ -62,7 +62,7 @@ def draw_points(points: list[str], seed: int, size: int) -> list[dict[str, Any]]
     while len(drawn) < size:
         if rng.random() < 0.3:  # by the clock: mid-read, mid-epoch, while it starts or computes
             process = rng.choice(["flow", *CHILDREN])
-            after = rng.uniform(4, 30) if process == "flow" else rng.uniform(0.2, 7)
+            after = rng.uniform(2, 9) if process == "flow" else rng.uniform(0.2, 3.5)
             place, point = rng.random(), {"process": process, "after": round(after, 2)}
         else:
             place = rng.randrange(len(points))
@@ -98,9 +98,8 @@ class Chain:
     faults: list[str] = field(default_factory=list)
 
 
-def run_chain(unbroken: Unbroken, folder: Path, points: list[dict[str, Any]]) -> Chain:
-    """Run the same command until it completes, and look at everything it must keep."""
-    ground = Ground(folder, unbroken.ground.source, unbroken.ground.home)
+def run_chain(ground: Ground, points: list[dict[str, Any]]) -> Chain:
+    """Run the same command until it completes, and look at what it must keep meanwhile."""
     chain = Chain()
     done: set[str] = set()
     while True:
@@ -114,9 +113,16 @@ def run_chain(unbroken: Unbroken, folder: Path, points: list[dict[str, Any]]) ->
         done |= set(end.ran)
         if end.code != -9 or len(chain.ends) > len(points):
             break
-    chain.struck = [p for n, p in enumerate(points) if (folder / f"struck-{n}").exists()]
+    marks = range(len(points))
+    chain.struck = [points[n] for n in marks if (ground.folder / f"struck-{n}").exists()]
     if end.code:
         chain.faults.append(f"exit code {end.code}: {end.out[-3000:]}")
+    return chain
+
+
+def judge_chain(chain: Chain, ground: Ground, unbroken: Unbroken) -> Chain:
+    """Compare what a chain has left with an unbroken night's."""
+    if chain.ends[-1].code:
         return chain
     check_ledger(ground.pipeline)
     wrong = compare_outputs(read_outputs(ground.pipeline), unbroken.outputs)

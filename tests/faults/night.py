@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ import yaml
 
 from seqmodel.store.forecasts import read_forecast
 from tests.conftest import ROOT
+from tests.serving import answers, find_port, wait_for
 
 NAME = "small"
 AS_OF = "2013-12-01T00:00:00Z"
@@ -104,12 +106,21 @@ class End:
 
 @dataclass
 class Ground:
-    """A data root, a Prefect home and a deployment: what one chain of runs lives on."""
+    """A data root, a Prefect home and a deployment: what one chain of runs lives on.
+
+    Attributes:
+        folder: of all three.
+        source: of the rows.
+        template: a Prefect home that is copied, so that its database need not be migrated.
+        sections: of the spec, where they are not `make_spec`'s.
+        api: of a server that is up; without it each run starts Prefect's temporary one.
+    """
 
     folder: Path
     source: Path
     template: Path | None = None
     sections: dict[str, Any] = field(default_factory=dict)
+    api: str | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -140,6 +151,8 @@ class Ground:
             "PYTHONPATH": f"{INJECT}",
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         }
+        if self.api:
+            own["PREFECT_API_URL"] = self.api
         if plan is not None:
             path = self.folder / "plan.json"
             path.write_text(
@@ -163,6 +176,39 @@ class Ground:
         """Run the command to its end, whatever that is; nothing of its tree is left."""
         begun = time.monotonic()
         return finish(self.start(*flags, **how), begun)
+
+
+@contextmanager
+def serve_prefect(home: Path) -> Iterator[str]:
+    """Run one real server for many nights, as production does; yield its API's address."""
+    home.mkdir(parents=True, exist_ok=True)
+    port = find_port()
+    with (home / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PREFECT_HOME": str(home),
+                "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            },
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        (home / "pid").write_text(str(process.pid))
+        try:
+            address = f"http://127.0.0.1:{port}/api"
+            wait_for(lambda: answers(f"{address}/health") or process.poll() is not None, 200)
+            assert process.poll() is None, (home / "server.log").read_text()[-3000:]
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
 
 
 def finish(process: subprocess.Popen[str], begun: float, patience: float = PATIENCE) -> End:

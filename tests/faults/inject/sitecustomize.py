@@ -70,7 +70,8 @@ def watch(plan, me):
                     file.write(name + "\n")
             time.sleep(plan.get("slow", 0))
             for number, point in enumerate(plan["points"]):
-                if point.get("before") == name:
+                first = point.get("first")
+                if point.get("before") == name or (first and first in name and me == point["by"]):
                     strike(plan, number, point["whom"])
         finally:
             busy.now = False
