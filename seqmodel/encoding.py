@@ -56,7 +56,7 @@ def encode_panel(
     kept = () if fitted.scaling.window == "none" else fitted.target_columns
     target = _scale_target(fitted, panel, scalers["target"], panel.values["target"])
     for column, made in enumerate(_make_columns(fitted, panel, scalers, target, births)):
-        values[:, column] = made if column in kept else np.nan_to_num(made)
+        values[:, column] = made if column in kept else _drop_holes(made)
     filled = fitted.grid.fill != "none"
     return Rows(
         values=values,
@@ -81,7 +81,7 @@ def _encode_classes(fitted: Preprocessor, panel: Panel, until: int | Integers) -
     values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)
     nothing = np.zeros(panel.rows)
     for column, made in enumerate(_make_columns(fitted, panel, scalers, nothing, births)):
-        values[:, column] = np.nan_to_num(made)
+        values[:, column] = _drop_holes(made)
     return Rows(
         values=values,
         codes=_encode_labels(fitted, panel),
@@ -95,6 +95,13 @@ def _encode_classes(fitted: Preprocessor, panel: Panel, until: int | Integers) -
         scale=np.ones((len(panel.ids), 1), dtype=np.float32),
         location=np.zeros((len(panel.ids), 1), dtype=np.float32),
     )
+
+
+def _drop_holes(values: Floats) -> NDArray[np.float32]:
+    """Return R values in single precision, zero where they are missing."""
+    found = values.astype(np.float32)
+    found[np.isnan(found)] = 0
+    return found
 
 
 def _scale_target(fitted: Preprocessor, panel: Panel, scaler: Scaler, values: Floats) -> Floats:
@@ -185,15 +192,15 @@ def _find_births(fitted: Preprocessor, panel: Panel, until: int | Integers) -> N
 
 def _make_dates(fitted: Preprocessor, panel: Panel) -> Iterator[Floats]:
     """Yield calendar and holidays: made once for the grid, then taken for every series."""
-    numbers = panel.number_of_row
-    start = int(numbers.min()) if len(numbers) else 0
+    start = int(panel.first.min()) if panel.rows else 0
+    places = panel.number_of_row - start
     moments = panel.grid.moment(np.arange(start, panel.end))
     zone, features = fitted.source.timezone, fitted.features
     blocks = [make_calendar(moments, features.calendar or (), zone)]
     if features.holidays:
         blocks.append(make_holidays(moments, features.holidays, zone))
-    for column in np.concatenate(blocks, axis=1).T:
-        yield column[numbers - start]
+    for column in np.ascontiguousarray(np.concatenate(blocks, axis=1).T):
+        yield column[places]
 
 
 def _encode_labels(fitted: Preprocessor, panel: Panel) -> NDArray[np.int32]:

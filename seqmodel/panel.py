@@ -134,7 +134,7 @@ class Panel:
 
     def until(self, number: int | Integers) -> NDArray[np.bool_]:
         """Mark the R rows up to a number, or up to S numbers, one for each series."""
-        last = np.broadcast_to(number, len(self.ids))[self.series_of_row]
+        last = number if np.ndim(number) == 0 else np.asarray(number)[self.series_of_row]
         marks: NDArray[np.bool_] = self.number_of_row <= last
         return marks
 

@@ -10,6 +10,7 @@ keeps is given back when it ends. Nothing but JSON crosses, so nothing needs pic
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -45,6 +46,8 @@ SMALLER = (
 EXHAUSTED = {"MemoryError", "ResourceExhaustedError"}
 #: In place of a function: a child that stays for further orders.
 STAY = "--stay"
+#: Objects made between two looks for garbage, in children that stay.
+RARELY = (100_000, 50, 50)
 #: Folder of the packages `tasks` and `seqmodel`.
 HOME = Path(__file__).resolve().parent.parent
 
@@ -255,6 +258,8 @@ def serve(function: str, parent: int) -> None:
 
 def serve_on(parent: int) -> None:
     """Be a child that stays: an order a line, an answer to each, until there are no more."""
+    # What importing TensorFlow makes stays; to look through it for garbage takes a sixth of it.
+    gc.set_threshold(*RARELY)
     # Keras looks for it when it is imported; it draws nothing here, and costs each child 25 MB.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     if _begin(parent):

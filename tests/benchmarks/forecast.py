@@ -1,6 +1,6 @@
 """Forecast many series: from a canonical table to a published forecast, in shards, on two cores.
 
-    python -m tests.benchmarks.forecast --series 100000
+    python -m tests.benchmarks.forecast --series 100000 [--kind gru] [--peer]
 
 The table is hourly, eight days a series; the model was trained on 500 of the series, to the others
 it is new: they are scaled by their own lookback. A tenth of the series and all of them are forecast
@@ -9,6 +9,10 @@ series_per_s (from the first byte read, imports, loading and compiling included,
 place), steady_series_per_s (of the difference between a tenth and all: what a longer run tends to),
 start_s (what does not depend on the number), exponent (of the time: 1 is linear),
 peak_rss_mb (of the whole process tree) and rss_ratio (all against a tenth).
+
+With `--peer` neuralforecast forecasts the same table by a GRU of 64 units in an environment of its
+own, Parquet to Parquet as well, by a process that begins with nothing loaded: peer_series_per_s,
+peer_predict_s (its `predict` alone, everything in memory), peer_peak_rss_mb, and ratio, ours to it.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import argparse
 import json
 import logging
 import math
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -29,9 +34,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tests.benchmarks.measuring import measure
+from tests.benchmarks.measuring import measure, measure_command
 from tests.benchmarks.tables import HOUR, START
 
+PEER = Path(__file__).with_name("peers_predict.py")
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
 STEPS = 192
 TAUGHT, TAUGHT_STEPS = 500, 960
@@ -147,13 +153,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--series", type=int, default=100_000)
     parser.add_argument("--kind", default="segment", help="model of the registry")
+    parser.add_argument("--peer", action="store_true", help="set neuralforecast beside it")
     parser.add_argument("--step", choices=["table", "train", "run"], help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--refs", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step is None:
         with tempfile.TemporaryDirectory() as place:
-            figures = compare(Path(place), given.series, given.kind)
+            figures = compare(Path(place), given.series, given.kind, peer=given.peer)
         sys.stdout.write(json.dumps(figures) + "\n")
     elif given.step == "run":
         sys.stdout.write(json.dumps(run_forecast(given.root, given.kind, **given.refs)) + "\n")
@@ -166,14 +173,15 @@ def main() -> None:
         sys.stdout.write(f"{found.model_dump_json()}\n")
 
 
-def compare(root: Path, series: int, kind: str) -> dict[str, Any]:
+def compare(root: Path, series: int, kind: str, *, peer: bool) -> dict[str, Any]:
     """Forecast a tenth and all of the series."""
     module, words = "tests.benchmarks.forecast", ("--root", str(root), "--kind", kind)
     model = measure(module, "--step", "train", *words).answer
-    costs = {}
+    costs, keys = {}, {}
     for count in (series // 10, series):
         sized = ("--series", str(count), *words)
         table = measure(module, "--step", "table", *sized).answer
+        keys[count] = table["key"]
         refs = json.dumps({"table": table, "model": model})
         cost = costs[count] = measure(module, "--step", "run", "--refs", refs, *sized)
         if cost.answer["rows"] != count * 24:
@@ -194,6 +202,27 @@ def compare(root: Path, series: int, kind: str) -> dict[str, Any]:
         "peak_rss_mb": round(all_.peak_rss_mb),
         "rss_ratio": round(all_.peak_rss_mb / few.peak_rss_mb, 3),
         "shards": all_.answer["shards"],
+        **(ask_peer(root, keys, series, all_.seconds) if peer else {}),
+    }
+
+
+def ask_peer(root: Path, keys: dict[int, str], series: int, ours: float) -> dict[str, Any]:
+    """Let neuralforecast forecast the same table, trained on a tenth of the series."""
+    from seqmodel.store.store import Store
+    from tests.benchmarks.peers_setup import prepare_environment
+
+    python, store = str(prepare_environment()), Store(root)
+    base = [python, str(PEER), "--model", str(root / "peer")]
+    few, all_ = (["--table", str(store.find(keys[count]))] for count in (series // 10, series))
+    subprocess.run([*base, *few, "--fit"], check=True, stdout=sys.stderr)
+    cost = measure_command([*base, *all_, "--out", str(root / "peer.parquet")])
+    if cost.answer["rows"] != series * 24:
+        raise SystemExit(f"found {cost.answer['rows']} rows of the peer, needed {series * 24}")
+    return {
+        "peer_series_per_s": round(series / cost.seconds),
+        "peer_predict_s": cost.answer["predict_s"],
+        "peer_peak_rss_mb": round(cost.peak_rss_mb),
+        "ratio": round(cost.seconds / ours, 2),
     }
 
 

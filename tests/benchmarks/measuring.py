@@ -39,11 +39,14 @@ class Cost:
 
 def measure(module: str, *words: str) -> Cost:
     """Run `python -m module words...` in a process of its own and measure it."""
+    return measure_command([sys.executable, "-m", module, *words])
+
+
+def measure_command(command: list[str]) -> Cost:
+    """Run a command, whose last line of output is JSON, and measure it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     peak = [0.0]
     watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
     watcher.start()
@@ -51,7 +54,7 @@ def measure(module: str, *words: str) -> Cost:
     seconds = monotonic() - begun
     watcher.join()
     if process.returncode:
-        raise SystemExit(f"found {module} ended with {process.returncode}, needed 0; see above")
+        raise SystemExit(f"found {command} ended with {process.returncode}, needed 0; see above")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(seconds, cpu, peak[0], json.loads(out.splitlines()[-1]))

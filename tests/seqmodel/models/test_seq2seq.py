@@ -72,5 +72,5 @@ def test_it_learns_a_sine_in_seconds(build):
     shapes = InputShapes(lookback=24, horizon=12, features=2, season=12)
     windows, actual = draw_sines()
     model = build(shapes, OutputSpec(kind="point"), units=16, dropout=0.0)
-    fit(model, windows, actual, steps=80, rate=0.03)
+    fit(model, windows, actual, steps=120, rate=0.03)
     assert np.abs(forecast(model, windows)[..., 0] - actual).mean() < 0.1
