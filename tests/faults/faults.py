@@ -39,8 +39,13 @@ FAULTS = (
     ),
     Fault(
         "SIGKILL anywhere, by seed",
-        "the same, for the flow, the child or both, before any write or by the clock: 20 kills were made by hand, the long run of 72 is still to be made",
+        "the same, for the flow, the child or both, before any write or by the clock, with a server that is up and with Prefect's temporary one",
         "faults/test_kills.py::test_a_night_killed_anywhere_ends_as_if_nothing_had_happened",
+    ),
+    Fault(
+        "sixty nights in one process",
+        "each with new data, its forecast and a ledger that adds up; memory, open files, processes and, under retention, files on disk stay as they are",
+        "faults/test_soak.py::test_sixty_nights_leave_no_more_than_twenty",
     ),
     Fault(
         "Parquet bytes mutated",
