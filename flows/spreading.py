@@ -1,7 +1,8 @@
-"""The shards of a forecast, a task each: over child processes, or over a cluster's workers.
+"""The shards of a forecast, a task each: over child processes, a cluster's workers, a work pool's.
 
-local   this flow run -- tasks in threads --> a crew of child processes
-dask    this flow run -- a flow run below it -- tasks on workers --> a child process of each worker
+local        this flow run -- tasks in threads --> a crew of child processes
+dask         this flow run -- a flow run below it -- tasks on workers --> a child process of each
+deployment   this flow run -- a flow run a shard, by a pool's workers --> a child process of each
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tasks.caching import call_all
 from tasks.clusters import make_runner, told_where
 from tasks.crew import hold_crew
 from tasks.forecast_shard import forecast_shard
+from tasks.ordering import order_runs
 
 
 def forecast_shards(
@@ -38,6 +40,15 @@ def forecast_shards(
         Exception: whatever the first shard that failed raised in its last try.
     """
     if spec.runner.kind == "local":
+        with hold_crew(spec.forecast.at_once):
+            return _run(judged, serving, shards, spec, records)
+    if spec.runner.kind == "deployment":
+        shared = {"judged": judged, "serving": serving, "spec": spec}
+        named = [{**shared, "shard": one} for one in shards]
+        jobs = [{name: one.model_dump(mode="json") for name, one in job.items()} for job in named]
+        order_runs(spec.runner.deployment, jobs, spec.forecast.deadline)
+        # Those that completed are taken from the cache; another is tried here, and says why it
+        # cannot be done.
         with hold_crew(spec.forecast.at_once):
             return _run(judged, serving, shards, spec, records)
     runner = make_runner(spec.runner)

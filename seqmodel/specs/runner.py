@@ -12,10 +12,16 @@ from seqmodel.specs.base import Address, Spec
 class RunnerSpec(Spec):
     """Where the shards of a forecast run; what is published does not depend on it."""
 
-    kind: Literal["local", "dask"] = Field(
+    kind: Literal["local", "dask", "deployment"] = Field(
         "local",
         description="local: child processes of this run (forecast.at_once); dask: workers of a Dask"
-        " cluster, each with a child process of its own (extra [dask])",
+        " cluster, each with a child process of its own (extra [dask]); deployment: a flow run for"
+        " each shard, by the workers of its pool",
+    )
+    deployment: str = Field(
+        "shard/shard",
+        pattern=r"^[^/]+/[^/]+$",
+        description="flow and deployment that forecast one shard, for the kind deployment",
     )
     address: Address | None = Field(
         None,

@@ -90,6 +90,7 @@ def list_runs(name):
         return client.read_flow_runs(flow_filter=named, limit=200)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("harness")
 def test_moments_at_once_are_each_a_flow_run_below_the_backfill(meters_file, data_root):
     spec = make_spec(meters_file)

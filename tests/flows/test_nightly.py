@@ -117,6 +117,7 @@ def test_a_second_run_on_unchanged_input_redoes_nothing(first, monkeypatch):
     assert list_files(root, *below) == before
 
 
+@pytest.mark.long
 def test_a_changed_knob_of_a_late_step_leaves_the_early_ones_cached(first, monkeypatch):
     source, root, _ = first
     monkeypatch.setenv("SEQMODEL_DATA", str(root))
@@ -140,6 +141,7 @@ def test_a_forecast_that_was_cleared_away_is_made_again(first, monkeypatch):
     assert manifest.read_bytes() == before, "the same cutoff gives the same bytes"
 
 
+@pytest.mark.long
 def test_the_next_night_compares_with_the_champion(first, monkeypatch):
     source, root, before = first
     monkeypatch.setenv("SEQMODEL_DATA", str(root))
@@ -167,6 +169,7 @@ def test_without_a_champion_refresh_forecasts_with_the_baseline_and_says_so(mete
     assert any("seasonal naive" in note for note in night.notes)
 
 
+@pytest.mark.long
 def test_retrain_promotes_and_forecasts_nothing(meters_file, data_root):
     night = run(retrain, make_spec(meters_file, model={"kind": "lstm"}), data_root)
     assert night.promoted is not None
@@ -174,6 +177,7 @@ def test_retrain_promotes_and_forecasts_nothing(meters_file, data_root):
     assert night.labels["challenger"].startswith("lstm")
 
 
+@pytest.mark.long
 def test_a_training_that_overruns_its_deadline_still_leaves_a_forecast(meters_file, data_root):
     spec = make_spec(meters_file, train={"deadline": 0.2})
     night = run(nightly, spec, data_root)
@@ -183,6 +187,7 @@ def test_a_training_that_overruns_its_deadline_still_leaves_a_forecast(meters_fi
     assert night.tone == "warn"
 
 
+@pytest.mark.long
 def test_a_training_above_its_memory_limit_is_refused_by_its_knob_and_touches_no_champion(
     first, monkeypatch
 ):

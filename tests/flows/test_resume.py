@@ -40,7 +40,8 @@ def start(tmp_path: Path, meters_file: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("step", [pytest.param("window", marks=pytest.mark.long), "train"])
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["window", "train"])
 def test_a_run_killed_after_a_step_resumes_after_it(tmp_path, meters_file, step):
     killed = start(tmp_path, meters_file)
     seen = []

@@ -61,6 +61,7 @@ def test_classes_are_not_refitted():
         make_spec(output={"kind": "binary"}, backtest={"cutoffs": 3, "step": 6, "refit": 1})
 
 
+@pytest.mark.long
 def test_the_backtest_scores_each_cutoff_by_the_model_of_its_stretch(tmp_path):
     store, spec = Store(tmp_path), refit_every(2)
     judged = put_table(store, make_table(), spec)
