@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from tests.conftest import ROOT
 
 # As a shell starts what runs in its background: with Ctrl-C ignored.
 IGNORED = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+#: Seconds for which a server may say that it is busy: Prefect's own client asks again as well.
+BUSY_TRIES = 30
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -95,12 +98,19 @@ def find_port() -> int:
 
 
 def ask(url: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
-    """Post to the API and return its answer."""
+    """Post to the API and return its answer; a server whose SQLite is busy is asked again."""
     data = json.dumps(body or {}).encode()
     content = {"Content-Type": "application/json", **headers}
     request = urllib.request.Request(url, data, content)  # noqa: S310 - loopback, http
-    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
-        return json.load(answer)
+    for left in range(BUSY_TRIES, -1, -1):
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or not left:
+                raise
+        time.sleep(1)
+    raise AssertionError
 
 
 def answers(url: str) -> bool:
