@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from types import FrameType
 
 from prefect.settings import get_current_settings
@@ -74,7 +75,8 @@ def main() -> int:
         if len(parts) == PARTS:
             _stop(parts.pop())
             # With the worker its runs have ended; the server has still to be told.
-            subprocess.run(LEFTOVERS, env=environment, check=False, timeout=STOP_SECONDS)  # noqa: S603 - our own words  # nosec B603
+            with suppress(subprocess.TimeoutExpired):  # the server must be stopped all the same
+                subprocess.run(LEFTOVERS, env=environment, check=False, timeout=STOP_SECONDS)  # noqa: S603 - our own words  # nosec B603
         for part in reversed(parts):
             _stop(part)
     return 1

@@ -17,7 +17,7 @@ from tasks.caching import call_all
 from tasks.clusters import make_runner, told_where
 from tasks.crew import hold_crew
 from tasks.forecast_shard import forecast_shard
-from tasks.ordering import order_runs
+from tasks.request_runs import request_runs
 
 
 def forecast_shards(
@@ -39,16 +39,13 @@ def forecast_shards(
     Raises:
         Exception: whatever the first shard that failed raised in its last try.
     """
-    if spec.runner.kind == "local":
-        with hold_crew(spec.forecast.at_once):
-            return _run(judged, serving, shards, spec, records)
     if spec.runner.kind == "deployment":
         shared = {"judged": judged, "serving": serving, "spec": spec}
         named = [{**shared, "shard": one} for one in shards]
         jobs = [{name: one.model_dump(mode="json") for name, one in job.items()} for job in named]
-        order_runs(spec.runner.deployment, jobs, spec.forecast.deadline)
-        # Those that completed are taken from the cache; another is tried here, and says why it
-        # cannot be done.
+        request_runs(spec.runner.deployment, jobs, spec.forecast.deadline)
+    if spec.runner.kind != "dask":
+        # Shards done elsewhere are taken from the cache; one that failed there is tried here.
         with hold_crew(spec.forecast.at_once):
             return _run(judged, serving, shards, spec, records)
     runner = make_runner(spec.runner)

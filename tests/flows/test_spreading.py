@@ -26,7 +26,7 @@ from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.store import Store
 from tasks import crew
 from tasks.clusters import make_runner
-from tasks.ordering import order_runs
+from tasks.request_runs import request_runs
 
 needs_dask = pytest.mark.skipif(
     find_spec("prefect_dask") is None,
@@ -138,7 +138,7 @@ def test_each_shard_as_a_flow_run_of_its_own_is_the_local_forecast_byte_for_byte
 @pytest.mark.usefixtures("harness")
 def test_a_deployment_that_is_not_there_is_one_sentence():
     with pytest.raises(SpecError, match="found no deployment 'shard/none' on this server"):
-        order_runs("shard/none", [{}], 1.0)
+        request_runs("shard/none", [{}], 1.0)
 
 
 @needs_dask

@@ -247,7 +247,7 @@ def test_a_model_learns_what_the_newest_row_does_not_tell(kind, output):
     # Without XLA: the test would spend most of its time compiling. JAX without it runs op by op.
     jit = keras.backend.backend() == "jax"
     right = 0.0
-    # One draw of the weights in six leaves two classes' embeddings together, whatever the backend.
+    # One draw of the weights in six leaves two classes' embeddings together (JAX and PyTorch).
     for seed in range(4):
         model = build(kind, output, shapes, seed, units=12)
         optimiser = keras.optimizers.Adam(0.02, clipnorm=1.0)

@@ -19,18 +19,13 @@ from seqmodel.errors import SeqmodelError, SpecError
 LOOK_EVERY = 1.0
 
 
-def order_runs(
-    deployment: str, parameters: Sequence[dict[str, Any]], patience: float
-) -> tuple[str, ...]:
-    """Ask for a run each, and wait until all of them have ended, however they did.
+def request_runs(deployment: str, parameters: Sequence[dict[str, Any]], patience: float) -> None:
+    """Ask for a run each, and wait until all of them have ended; who did not complete is logged.
 
     Args:
         deployment: `flow/deployment`.
         parameters: of each run, JSON-able.
         patience: time that may pass without one of them ending (seconds).
-
-    Returns:
-        Names of those that did not complete.
 
     Raises:
         SpecError: if there is no such deployment.
@@ -46,16 +41,11 @@ def order_runs(
             " deployment; run prefect deploy flows/shard.py:shard --name shard --pool POOL, or"
             " correct runner.deployment"
         ) from None
-    waiting = {run.id: run.name for run in asked}
-    failed = _await_all(waiting, len(asked), patience)
-    if failed:
-        get_run_logger().warning("runs that did not complete: %s", ", ".join(failed))
-    return tuple(failed)
+    _await_all({run.id: run.name for run in asked}, patience)
 
 
-def _await_all(waiting: dict[UUID, str], total: int, patience: float) -> list[str]:
-    failed: list[str] = []
-    moved = time.monotonic()
+def _await_all(waiting: dict[UUID, str], patience: float) -> None:
+    total, moved = len(waiting), time.monotonic()
     with get_client(sync_client=True) as client:
         while waiting:
             for key, name in list(waiting.items()):
@@ -63,7 +53,7 @@ def _await_all(waiting: dict[UUID, str], total: int, patience: float) -> list[st
                 if state is None or not state.is_final():
                     continue
                 if not state.is_completed():
-                    failed.append(name)
+                    get_run_logger().warning("run %r of a shard ended as %s", name, state.name)
                 del waiting[key]
                 moved = time.monotonic()
             if waiting and time.monotonic() - moved > patience:
@@ -74,4 +64,3 @@ def _await_all(waiting: dict[UUID, str], total: int, patience: float) -> list[st
                 )
             if waiting:
                 time.sleep(LOOK_EVERY)
-    return failed
