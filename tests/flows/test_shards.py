@@ -124,11 +124,14 @@ def test_ten_runs_each_with_a_child_killed_inside_a_shard_publish_what_an_unbrok
 
     unbroken = publish()
     assert len(unbroken) == killer.asked + 1 == 7
-    for _ in range(10):
+    # A shard may be done before its blow falls: such a run is none of the ten.
+    for _ in range(30):
         killer.arm(6)
         assert publish() == unbroken
         assert killer.asked == 6 + (not killer.armed)
-    assert killer.killed >= 9
+        if killer.killed == 10:
+            break
+    assert killer.killed == 10
     rows = read_forecast(next(folder.iterdir()))
     assert rows.num_rows == 60 * spec.window.horizon
     assert "baseline" not in rows["model_version"].to_pylist()
