@@ -6,23 +6,33 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from prefect import get_run_logger
 
 from flows.naming import decide_moment
-from flows.spreading import forecast_shards
+from flows.spreading import backtest_shards, forecast_shards
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.refitting import plan_refits
 from seqmodel.reporting.composing import BASELINES, Course
 from seqmodel.reporting.night import StepRecord
 from seqmodel.specs import PipelineSpec, list_members
-from seqmodel.store.refs import ForecastRef, ModelRef, ReportRef, ServingRef, ValidatedTableRef
+from seqmodel.store.predictions import drop_predictions
+from seqmodel.store.refs import (
+    BacktestRef,
+    ForecastRef,
+    ModelRef,
+    ReportRef,
+    ServingRef,
+    ValidatedTableRef,
+)
 from seqmodel.store.runs import name_run
 from seqmodel.store.store import Store
 from seqmodel.studying import hold_study
 from tasks.assemble import assemble
 from tasks.backtest import backtest
+from tasks.backtest_shard import list_backtest_shards
 from tasks.caching import call, call_all
 from tasks.choose import choose
 from tasks.deliver import deliver
@@ -150,15 +160,24 @@ def compare(
     models = {"challenger": challenger, **(others or {})}
     if course.compared.model:
         models["champion"] = course.compared.model
-    course.scores = call(
-        backtest,
-        course.steps,
-        run=run,
-        judged=course.judged,
-        models=models,
-        spec=spec,
-        refits=refits,
-    )
+    what = {"run": run, "judged": _judged(course), "models": models, "refits": refits}
+    course.scores = _score(course, what, spec)
+
+
+def _score(course: Course, what: dict[str, Any], spec: PipelineSpec) -> BacktestRef:
+    """Predict and score in one go, or predict shard by shard where the table is large."""
+    shards = list_backtest_shards(what["judged"], spec)
+    if len(shards) == 1:
+        return call(backtest, course.steps, **what, spec=spec)
+    begun = time.monotonic()
+    ran: list[StepRecord] = []
+    try:
+        told = backtest_shards(**what, shards=shards, spec=spec, records=ran)
+    finally:
+        course.steps.append(_sum_up(f"{len(shards)} backtest shards", ran, begun))
+    scores = call(backtest, course.steps, **what, told=told, spec=spec)
+    drop_predictions(Store.from_environment(), told)
+    return scores
 
 
 def renew(course: Course, spec: PipelineSpec) -> None:

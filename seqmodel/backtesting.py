@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqmodel.candidates import join_predictions, predict_candidates
 from seqmodel.classifying import predict_class_baseline, predict_classes
 from seqmodel.detailing import detail_scores
 from seqmodel.errors import DataError
@@ -21,12 +22,12 @@ from seqmodel.models.naive import BASELINES
 from seqmodel.pairing import pair_losses
 from seqmodel.panel import Panel
 from seqmodel.quantiles import find_nominal
-from seqmodel.refitting import REFITTED, predict_refitted
 from seqmodel.scoring import HIGHER, Prediction, Scoring, choose_scoring
 from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import EventSplit, Parts, draw_events, draw_split, split_panel
 from seqmodel.store.comparisons import Paired
 from seqmodel.store.histories import write_rows
+from seqmodel.store.parts import PredictionsRef
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.windowing import load_panel
@@ -43,6 +44,7 @@ def backtest_models(
     models: dict[str, ModelRef],
     spec: PipelineSpec,
     refits: tuple[ModelRef, ...] = (),
+    told: tuple[PredictionsRef, ...] = (),
 ) -> BacktestRef:
     """Score stored models and the baseline, and write `backtest.json`.
 
@@ -53,6 +55,7 @@ def backtest_models(
         models: candidate (`challenger`, `champion`) -> version.
         spec: the pipeline.
         refits: the challenger trained anew for later cutoffs, from `plan_refits`.
+        told: what they say of every shard of the table; by default they are asked here.
 
     Raises:
         DataError: if no target of the backtest was observed, or if the challenger has learned from
@@ -68,16 +71,19 @@ def backtest_models(
             "found no observed target in the backtest, needed some to score; lower backtest.cutoffs"
             " or bring newer data"
         )
-    said, notes = _predict_all(store, panel, index, fresh, split, spec)
-    if refits:
-        said[REFITTED] = _predict_refits(store, panel, fresh, split, spec, refits)
+    if spec.output.of_classes:
+        said, notes = _predict_classes(store, panel, index, fresh, split, spec)
+    else:
+        whole = (store, panel, fresh, split, spec, refits)
+        found = join_predictions(store, told, panel, index, spec) if told else _ask_all(*whole)
+        said, notes = _predict_baselines(panel, index, fresh, spec, found), {}
     scores = {name: scoring.measure(one) for name, one in said.items()}
     moments = [to_datetime(int(m)) for m in panel.grid.moment(fresh.cutoffs)]
     places = _place_windows(panel, index, fresh.cutoffs, spec)
     paired = _pair_all(panel, index, scoring, said, places, split, spec)
     by_series = {name: _score_series(panel, index, scoring, one) for name, one in said.items()}
     _write_details(store, run, panel, index, scoring, said, [moments[p] for p in places])
-    key = f"{run.key}/backtest.json"
+    key = run.scores
     store.write_json(
         key,
         {
@@ -209,7 +215,7 @@ def _shower(panel: Panel) -> Callable[[int], str]:
     )
 
 
-def _predict_all(
+def _predict_classes(
     store: Store,
     panel: Panel,
     index: Windows,
@@ -218,52 +224,48 @@ def _predict_all(
     spec: PipelineSpec,
 ) -> tuple[dict[str, Prediction], dict[str, Any]]:
     """Return what each candidate says, and what is worth noting about the baseline."""
-    if spec.output.of_classes:
-        until = split.holdout
-        said = {
-            name: predict_classes(store, model.key, panel, index, until, spec.window.lookback)
-            for name, model in fresh.models.items()
-        }
-        said["baseline"], feature = predict_class_baseline(panel, index, spec, until)
-        return said, {"feature": feature} if feature else {}
-    cutoffs = fresh.cutoffs
-    found: dict[str, Floats] = {}
-    for name, model in fresh.models.items():
-        _, found[name] = predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)
-    window, season, levels = spec.window, spec.source.season, spec.output.levels
-    for name, forecast in BASELINES.items():
-        found["baseline" if name == spec.baseline else name] = forecast(
-            panel, index, window.lookback, window.horizon, season, levels, int(cutoffs[0])
-        )
-    if spec.backtest.reference:
-        found["reference"] = _read_reference(panel, index, spec)
-    names = tuple(f"{level:g}" for level in spec.output.levels)
-    return {
-        name: Prediction(limit_forecast(values, spec.forecast, spec.output.levels), names)
-        for name, values in found.items()
-    }, {}
+    until = split.holdout
+    said = {
+        name: predict_classes(store, model.key, panel, index, until, spec.window.lookback)
+        for name, model in fresh.models.items()
+    }
+    said["baseline"], feature = predict_class_baseline(panel, index, spec, until)
+    return said, {"feature": feature} if feature else {}
 
 
-def _predict_refits(
+def _ask_all(
     store: Store,
     panel: Panel,
     fresh: Fresh,
     split: Parts,
     spec: PipelineSpec,
     refits: tuple[ModelRef, ...],
-) -> Prediction:
-    """Return what the model that was the newest at each cutoff says."""
+) -> dict[str, Floats]:
+    """Return what each version says, N x H x Q."""
 
     def predict(model: ModelRef, cutoffs: Integers) -> Floats:
-        choose_fresh(panel.grid, cutoffs, {REFITTED: model})
         return predict_quantiles(store, model.key, panel, cutoffs, spec.window.least_rows)[1]
 
-    every = spec.backtest.refit or len(split.cutoffs)
-    values = predict_refitted(
-        fresh.models["challenger"], refits, fresh.cutoffs, split.cutoffs, every, predict
-    )
-    names = tuple(f"{level:g}" for level in spec.output.levels)
-    return Prediction(limit_forecast(values, spec.forecast, spec.output.levels), names)
+    return predict_candidates(fresh, refits, panel.grid, split.cutoffs, spec, predict)
+
+
+def _predict_baselines(
+    panel: Panel, index: Windows, fresh: Fresh, spec: PipelineSpec, found: dict[str, Floats]
+) -> dict[str, Prediction]:
+    """Return what the versions and the baselines say, within the limits of the spec."""
+    found = dict(found)
+    window, season, levels = spec.window, spec.source.season, spec.output.levels
+    for name, forecast in BASELINES.items():
+        found["baseline" if name == spec.baseline else name] = forecast(
+            panel, index, window.lookback, window.horizon, season, levels, int(fresh.cutoffs[0])
+        )
+    if spec.backtest.reference:
+        found["reference"] = _read_reference(panel, index, spec)
+    names = tuple(f"{level:g}" for level in levels)
+    return {
+        name: Prediction(limit_forecast(values, spec.forecast, levels), names)
+        for name, values in found.items()
+    }
 
 
 def _read_reference(panel: Panel, index: Windows, spec: PipelineSpec) -> Floats:

@@ -21,8 +21,9 @@ from seqmodel.errors import SeqmodelError
 from seqmodel.loading import load_model
 from seqmodel.models.naive import Baseline
 from seqmodel.panel import Panel
+from seqmodel.planning import plan_forecast
 from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
-from seqmodel.publishing import plan_forecast, publish_shards
+from seqmodel.publishing import publish_shards
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import BASELINE as BASELINE_FILE
 from seqmodel.store.bundles import CALIBRATION, ENSEMBLE, member_key, read_manifest, read_spec

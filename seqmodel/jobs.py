@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.parts import Shard
+from seqmodel.store.parts import PredictionsRef, Shard
 from seqmodel.store.refs import ModelRef, RunRef, TableRef, WindowsRef
 from seqmodel.store.store import Store
 
@@ -60,6 +60,13 @@ class BacktestJob(Job):
     table: TableRef
     models: dict[str, ModelRef]
     refits: tuple[ModelRef, ...] = ()
+    told: tuple[PredictionsRef, ...] = ()
+
+
+class BacktestShardJob(BacktestJob):
+    """Predict the windows of one shard and stage what was said."""
+
+    shard: Shard
 
 
 class ForecastJob(Job):
@@ -120,9 +127,26 @@ def backtest(job: dict[str, Any], _tell: Tell) -> Any:
     from seqmodel.backtesting import backtest_models
 
     j = BacktestJob.model_validate(job)
-    return backtest_models(j.store, j.run, j.table, j.models, j.spec, j.refits).model_dump(
-        mode="json"
-    )
+    what = (j.store, j.run, j.table, j.models, j.spec, j.refits, j.told)
+    return backtest_models(*what).model_dump(mode="json")
+
+
+@lru_cache(maxsize=1)
+def _load_candidates(described: str) -> Any:
+    """Load what is compared, once for the shards of a table that this process is asked for."""
+    from seqmodel.candidates import Candidates
+
+    j = BacktestJob.model_validate_json(described)
+    return Candidates.open(j.store, j.table, j.models, j.refits, j.spec)
+
+
+def backtest_shard(job: dict[str, Any], _tell: Tell) -> Any:
+    """Run a `BacktestShardJob`; return a `PredictionsRef` as JSON."""
+    from seqmodel.candidates import backtest_shard as predict_shard
+
+    j = BacktestShardJob.model_validate(job)
+    candidates = _load_candidates(j.model_dump_json(exclude={"shard"}))
+    return predict_shard(j.store, j.run, candidates, j.shard).model_dump(mode="json")
 
 
 def forecast(job: dict[str, Any], _tell: Tell) -> Any:

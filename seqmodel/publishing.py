@@ -1,4 +1,4 @@
-"""The plan of a forecast's shards, and their publication: nothing that needs a network."""
+"""The publication of a forecast's shards: nothing that needs a network."""
 
 from __future__ import annotations
 
@@ -7,23 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 from seqmodel.errors import QualityError, quote
-from seqmodel.sharding import plan_shards
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.champion import BASELINE
 from seqmodel.store.forecasts import drop_parts, forecast_key, publish_parts
-from seqmodel.store.newest import list_groups
-from seqmodel.store.parts import Counts, PartRef, Shard
+from seqmodel.store.parts import Counts, PartRef
 from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
 from seqmodel.store.store import Store
-
-
-def plan_forecast(store: Store, table: TableRef, spec: PipelineSpec) -> tuple[Shard, ...]:
-    """Cut a table into the shards that are forecast apart.
-
-    Classes are forecast in one go.
-    """
-    groups = list_groups(store.find(table.key))
-    return plan_shards(groups, 1 if spec.output.of_classes else spec.forecast.shards)
 
 
 def publish_shards(

@@ -78,6 +78,17 @@ class EventSplit:
 Parts = Split | EventSplit
 
 
+def list_cutoffs(cutoff: int, spec: PipelineSpec) -> Integers:
+    """Return the cutoffs of the backtest, ascending.
+
+    Args:
+        cutoff: grid number of the newest step.
+        spec: window and backtest sections count.
+    """
+    back = spec.backtest.step * np.arange(spec.backtest.cutoffs)[::-1]
+    return np.asarray(cutoff - spec.window.horizon - back)
+
+
 def split_steps(first: int, cutoff: int, spec: PipelineSpec) -> Split:
     """Divide the steps from `first` to `cutoff`.
 
@@ -90,8 +101,7 @@ def split_steps(first: int, cutoff: int, spec: PipelineSpec) -> Split:
         DataError: if training would have no window.
     """
     horizon, gap = spec.window.horizon, spec.backtest.gap
-    last = cutoff - horizon
-    cutoffs = last - spec.backtest.step * np.arange(spec.backtest.cutoffs)[::-1]
+    cutoffs = list_cutoffs(cutoff, spec)
     holdout = int(cutoffs[0]) - gap
     steps = holdout - first + 1
     past = spec.window.least_history

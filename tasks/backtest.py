@@ -6,6 +6,7 @@ from prefect import get_run_logger, task
 
 from seqmodel.jobs import BacktestJob
 from seqmodel.specs import PipelineSpec
+from seqmodel.store.parts import PredictionsRef
 from seqmodel.store.refs import BacktestRef, ModelRef, RunRef, ValidatedTableRef
 from seqmodel.store.store import Store
 from tasks.caching import cached
@@ -19,6 +20,7 @@ def backtest(
     models: dict[str, ModelRef],
     spec: PipelineSpec,
     refits: tuple[ModelRef, ...] = (),
+    told: tuple[PredictionsRef, ...] = (),
 ) -> BacktestRef:
     """Forecast from past cutoffs and compare. Idempotent: the scores are written again, equal."""
     job = BacktestJob(
@@ -28,6 +30,7 @@ def backtest(
         table=judged.table,
         models=models,
         refits=refits,
+        told=told,
     )
     answer = run_in_child(
         "seqmodel.jobs:backtest",

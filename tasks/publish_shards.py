@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.assets import materialize
 
-from seqmodel.publishing import plan_forecast
+from seqmodel.planning import plan_forecast
 from seqmodel.publishing import publish_shards as publish_all
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.forecasts import forecast_key, read_fence

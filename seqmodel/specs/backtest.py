@@ -54,6 +54,14 @@ class BacktestSpec(Spec):
         " known by then, and scores that beside the one model of all cutoffs; 1 for always, without"
         " it never (cutoffs)",
     )
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=500,
+        description="parts of the series whose windows are predicted apart, each a task that can be"
+        " tried again alone; by default one for every two million rows of the table; classes and"
+        " events are predicted in one go (shards)",
+    )
     deadline: float = Field(
         3600, gt=0, description="time after which the backtest's process is ended (seconds)"
     )

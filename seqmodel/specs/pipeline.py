@@ -32,7 +32,7 @@ class ForecastSpec(Spec):
         " again alone; by default one for every two million rows of the table (shards)",
     )
     at_once: int = Field(
-        2, ge=1, le=64, description="processes that forecast shards at the same time (processes)"
+        2, ge=1, le=64, description="processes that work at shards at the same time (processes)"
     )
     stale: int | None = Field(
         None,

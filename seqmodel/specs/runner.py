@@ -1,4 +1,4 @@
-"""Where the shards of a forecast run."""
+"""Where shards run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from seqmodel.specs.base import Address, Spec
 
 
 class RunnerSpec(Spec):
-    """Where the shards of a forecast run; what is published does not depend on it."""
+    """Where shards run; what is published does not depend on it."""
 
     kind: Literal["local", "dask", "deployment"] = Field(
         "local",
         description="local: child processes of this run (forecast.at_once); dask: workers of a Dask"
         " cluster, each with a child process of its own (extra [dask]); deployment: a flow run for"
-        " each shard, by the workers of its pool",
+        " each shard of a forecast, by the workers of its pool",
     )
     deployment: str = Field(
         "shard/shard",

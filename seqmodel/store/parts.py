@@ -77,6 +77,34 @@ class Counts(Ref):
         return sum(self.failed.values())
 
 
+class PredictionsRef(Ref):
+    """What the versions of a backtest say of one shard's windows: staged until they are scored.
+
+    Attributes:
+        key: of the file.
+        digest: sha256 of the file.
+        windows: windows predicted.
+        scores: key of the scores, which stand for it once they are there.
+        start: first series id; None from the first one on.
+        end: series id before which the shard ends; None for the last one.
+    """
+
+    key: str
+    digest: str
+    windows: int
+    scores: str
+    start: str | None
+    end: str | None
+
+    def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
+        return (self.key,)
+
+    def became(self) -> str | None:
+        """See `Ref.became`."""
+        return self.scores
+
+
 class PartRef(Ref):
     """The forecast of one shard: staged until all are there, then published with them.
 

@@ -16,3 +16,7 @@ class Ref(BaseModel):
         Not called `keys`: whatever has `keys` is a mapping to `dict()`, and Prefect calls that.
         """
         return ()
+
+    def became(self) -> str | None:
+        """Return the key of what was made of it; with that there, what it needs may be gone."""
+        return None

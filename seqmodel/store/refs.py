@@ -55,6 +55,11 @@ class RunRef(Ref):
         """Folder of the run's reports."""
         return f"{self.pipeline}/reports/{self.run}"
 
+    @property
+    def scores(self) -> str:
+        """File of its backtest."""
+        return f"{self.key}/backtest.json"
+
 
 class TableRef(Ref):
     """A cleaned table that nobody has judged yet: it lies in the staging folder.

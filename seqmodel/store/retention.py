@@ -28,6 +28,8 @@ NIGHT = timedelta(days=1)
 DATED = ("reports", MEMBERS)
 #: Rooms whose entries are named by a fingerprint.
 NAMED = ("tables", "windows", "quarantine", "profiles")
+#: Rooms of what is not published yet.
+STAGED = ("tables", "training", "forecasts", "backtests")
 
 
 @final
@@ -84,7 +86,7 @@ class Sweep:
     def _list_staged(self) -> Iterator[str]:
         """Yield what killed runs and refused tables left in staging."""
         drafts = [p for p in self._list(STAGING) if p.name.startswith("tmp-")]
-        rooms = [self._list(f"{STAGING}/{room}") for room in ("tables", "training", "forecasts")]
+        rooms = [self._list(f"{STAGING}/{room}") for room in STAGED]
         # Files that a killed run had not renamed yet, in any room; locks stay.
         hidden = self.store.path(self.pipeline).rglob(".*.*")
         files = sorted(

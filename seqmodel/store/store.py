@@ -83,7 +83,10 @@ class Store:
         return self.path(f"{pipeline}/{STAGING}/{rest}")
 
     def holds(self, ref: Ref) -> bool:
-        """Whether everything that `ref` names is still there."""
+        """Whether everything that `ref` names is still there, or what was made of it."""
+        became = ref.became()
+        if became is not None and self.path(became).exists():
+            return True
         return all(self.path(k).exists() or self.staged_path(k).exists() for k in ref.needs())
 
     @contextmanager

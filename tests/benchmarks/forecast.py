@@ -125,7 +125,8 @@ def train(root: Path, kind: str) -> Any:
 def run_forecast(root: Path, kind: str, table: Any, model: Any) -> dict[str, Any]:
     """Plan, forecast the shards and publish, as the tasks do."""
     from seqmodel.jobs import ShardJob
-    from seqmodel.publishing import plan_forecast, publish_shards
+    from seqmodel.planning import plan_forecast
+    from seqmodel.publishing import publish_shards
     from seqmodel.store.parts import PartRef
     from seqmodel.store.refs import ModelRef, TableRef
     from seqmodel.store.store import Store

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import spreading, stages
+from flows.backtest import backtest
 from flows.refresh import refresh
 from flows.retrain import retrain
 from seqmodel.reporting.night import Night
@@ -54,6 +55,39 @@ def test_a_killed_shard_is_tried_again_without_the_others(meters_file, data_root
     again = run(make_spec(meters_file, forecast={"shards": 3}), data_root)
     assert {record.outcome for record in again.steps} == {"from cache"}
     assert len(asked) == 4
+
+
+def test_a_killed_shard_of_a_backtest_is_predicted_again_without_the_others(
+    meters_file, data_root, monkeypatch
+):
+    monkeypatch.setattr(tables, "ROW_GROUP", 200)
+    asked, ask = [], crew.Worker.ask
+
+    def kill_first(worker, function, job, deadline, log):
+        asked.append(job["shard"]["number"])
+        if len(asked) == 1:
+            os.kill(worker.process.pid, signal.SIGKILL)
+        return ask(worker, function, job, deadline, log)
+
+    def score():
+        ref = backtest(spec=make_spec(meters_file, backtest={"shards": 3}), as_of=AS_OF)
+        assert not list((data_root / "meters" / "staging").rglob("*.npz"))
+        night = Night.model_validate_json((data_root / ref.night).read_text())
+        return {record.step: record.outcome for record in night.steps}
+
+    monkeypatch.setattr(crew.Worker, "ask", kill_first)
+    outcomes = score()
+    assert sorted(asked) == sorted([0, 1, 2, asked[0]])
+    assert outcomes["3 backtest shards"] == outcomes["backtest"] == "ran"
+    assert set(score().values()) == {"from cache"}
+    assert len(asked) == 4
+    (scores,) = (data_root / "meters" / "reports").glob("*/backtest.json")
+    before = scores.read_bytes()
+    scores.unlink()
+    outcomes = score()
+    assert outcomes["3 backtest shards"] == outcomes["backtest"] == "ran"
+    assert outcomes["train"] == "from cache"
+    assert scores.read_bytes() == before
 
 
 class Killer:

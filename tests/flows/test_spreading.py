@@ -7,16 +7,17 @@ import subprocess
 import sys
 from datetime import datetime
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from pydantic import ValidationError
 
-from flows import spreading
+from flows import spreading, stages
 from flows.command import read_parameters
 from flows.refresh import refresh
-from flows.stages import begin, fit, prepare
+from flows.stages import begin, compare, fit, prepare
 from seqmodel.errors import SpecError
 from seqmodel.specs import PipelineSpec
 from seqmodel.specs.runner import RunnerSpec
@@ -58,6 +59,16 @@ def teach(spec, as_of):
     return course.challenger.version
 
 
+@flow
+def score(spec, as_of):
+    """Train, and score what was trained."""
+    course = begin(spec, as_of)
+    prepare(course, spec)
+    fit(course, spec)
+    compare(course, spec)
+    return course.scores.key
+
+
 @pytest.fixture
 def forecast_here(project, data_root, monkeypatch):
     """A small pipeline on the sample, its moment, and the folder of its local forecast."""
@@ -96,6 +107,29 @@ def test_the_sample_on_a_cluster_of_processes_is_the_local_forecast_byte_for_byt
     refresh(spec=spread, as_of=moment)
     assert read_files(folder) == local
     assert ("tensorflow" in sys.modules) == before
+
+
+@needs_dask
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("harness")
+def test_the_backtest_of_the_sample_on_a_cluster_is_the_local_one_byte_for_byte(
+    forecast_here, data_root, monkeypatch
+):
+    spec, moment, _ = forecast_here
+    backtest = spec.backtest.model_copy(update={"shards": 4})
+    spec = spec.model_copy(update={"backtest": backtest})
+    folder = data_root / Path(score(spec, moment)).parent
+    local = read_files(folder)
+    del local["quality.json"]
+    assert set(local) == {"backtest.json", "scores.parquet"}
+
+    monkeypatch.setattr(spreading, "hold_crew", refuse)
+    for room, task in ((spreading, "backtest_shard"), (stages, "backtest")):
+        afresh = getattr(room, task).with_options(refresh_cache=True)
+        monkeypatch.setattr(room, task, afresh)
+    spread = spec.model_copy(update={"runner": RunnerSpec(kind="dask", workers=2)})
+    assert read_files(data_root / Path(score(spread, moment)).parent) == local
 
 
 @pytest.fixture

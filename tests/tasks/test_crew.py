@@ -13,7 +13,8 @@ import pytest
 from seqmodel.errors import ChildDied, DataError
 from seqmodel.forecasting import forecast_table
 from seqmodel.jobs import ShardJob
-from seqmodel.publishing import plan_forecast, publish_shards
+from seqmodel.planning import plan_forecast
+from seqmodel.publishing import publish_shards
 from seqmodel.store import tables
 from seqmodel.store.forecasts import read_forecast
 from seqmodel.store.parts import PartRef
