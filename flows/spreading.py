@@ -4,28 +4,30 @@ local        this flow run -- tasks in threads --> a crew of child processes
 dask         this flow run -- a flow run below it -- tasks on workers --> a child process of each
 deployment   this flow run -- a flow run a shard, by a pool's workers --> a child process of each
 
-A forecast goes by any of them, the windows of a backtest by the first two.
+A forecast goes by any of them, a table's profile and the windows of a backtest by the first two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from prefect import Task, flow
 
 from seqmodel.reporting.night import StepRecord
 from seqmodel.specs import PipelineSpec
-from seqmodel.store.parts import PartRef, PredictionsRef, Shard
-from seqmodel.store.refs import ModelRef, RunRef, ServingRef, ValidatedTableRef
+from seqmodel.store.parts import MeasuredRef, PartRef, PredictionsRef, Shard
+from seqmodel.store.refs import ModelRef, RunRef, ServingRef, TableRef, ValidatedTableRef
 from tasks.backtest_shard import backtest_shard
 from tasks.caching import call_all
 from tasks.clusters import make_runner, told_where
 from tasks.crew import hold_crew
 from tasks.forecast_shard import forecast_shard
+from tasks.measure_shard import measure_shard
 from tasks.request_runs import request_runs
 
-What = Literal["forecast", "backtest"]
+What = Literal["profile", "forecast", "backtest"]
 
 
 def forecast_shards(
@@ -83,6 +85,30 @@ def backtest_shards(
     return _spread("backtest", shared, shards, spec, records)
 
 
+def measure_shards(
+    run: RunRef,
+    as_of: datetime,
+    table: TableRef,
+    shards: tuple[Shard, ...],
+    spec: PipelineSpec,
+    records: list[StepRecord],
+) -> tuple[MeasuredRef, ...]:
+    """Measure the series of all shards of a table where the spec says.
+
+    Args:
+        run: which run asks.
+        as_of: the moment it pretends to be at.
+        table: nobody has judged it yet.
+        shards: of the table.
+        spec: the pipeline.
+        records: gets an entry of each shard.
+
+    Raises:
+        Exception: whatever the first shard that failed raised in its last try.
+    """
+    return _spread("profile", {"run": run, "as_of": as_of, "table": table}, shards, spec, records)
+
+
 def _spread(
     what: What,
     shared: dict[str, Any],
@@ -123,7 +149,11 @@ def _run(
     spec: PipelineSpec,
     records: list[StepRecord],
 ) -> tuple[Any, ...]:
-    tasks: dict[What, Task[..., Any]] = {"forecast": forecast_shard, "backtest": backtest_shard}
+    tasks: dict[What, Task[..., Any]] = {
+        "profile": measure_shard,
+        "forecast": forecast_shard,
+        "backtest": backtest_shard,
+    }
     jobs = [
         (
             tasks[what].with_options(task_run_name=f"{what} shard {one.number + 1}"),

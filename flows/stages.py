@@ -11,14 +11,13 @@ from typing import Any
 from prefect import get_run_logger
 
 from flows.naming import decide_moment
-from flows.spreading import backtest_shards, forecast_shards
+from flows.spreading import backtest_shards, forecast_shards, measure_shards
 from seqmodel.ablation import WITHOUT, leave_out
 from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.refitting import plan_refits
 from seqmodel.reporting.composing import BASELINES, Course
 from seqmodel.reporting.night import StepRecord
 from seqmodel.specs import PipelineSpec, list_members
-from seqmodel.store.predictions import drop_predictions
 from seqmodel.store.refs import (
     BacktestRef,
     ForecastRef,
@@ -28,6 +27,7 @@ from seqmodel.store.refs import (
     ValidatedTableRef,
 )
 from seqmodel.store.runs import name_run
+from seqmodel.store.staged import drop_staged
 from seqmodel.store.store import Store
 from seqmodel.studying import hold_study
 from tasks.assemble import assemble
@@ -40,6 +40,7 @@ from tasks.elect import elect
 from tasks.forecast import forecast
 from tasks.ingest import ingest
 from tasks.look import look
+from tasks.measure_shard import list_measured_shards
 from tasks.monitor import monitor
 from tasks.promote import promote
 from tasks.publish_shards import list_shards, look_at_fence, publish_shards
@@ -71,7 +72,24 @@ def prepare(course: Course, spec: PipelineSpec) -> None:
     course.run = name_run(spec, course.run.as_of, course.source)
     run, steps = course.run, course.steps
     course.table = call(ingest, steps, run=run, as_of=run.as_of, source=course.source, spec=spec)
-    course.judged = call(validate, steps, run=run, as_of=run.as_of, table=course.table, spec=spec)
+    what = {"run": run, "as_of": run.as_of, "table": course.table}
+    course.judged = _validate(course, what, spec)
+
+
+def _validate(course: Course, what: dict[str, Any], spec: PipelineSpec) -> ValidatedTableRef:
+    """Measure and judge in one go, or measure shard by shard where the spec wants it."""
+    if spec.quality.shards == 1:
+        return call(validate, course.steps, **what, spec=spec)
+    shards = list_measured_shards(what["table"], spec)
+    begun = time.monotonic()
+    ran: list[StepRecord] = []
+    try:
+        measured = measure_shards(**what, shards=shards, spec=spec, records=ran)
+    finally:
+        course.steps.append(_sum_up(f"{len(shards)} profile shards", ran, begun))
+    judged = call(validate, course.steps, **what, measured=measured, spec=spec)
+    drop_staged(Store.from_environment(), measured)
+    return judged
 
 
 def watch(course: Course, spec: PipelineSpec) -> None:
@@ -176,7 +194,7 @@ def _score(course: Course, what: dict[str, Any], spec: PipelineSpec) -> Backtest
     finally:
         course.steps.append(_sum_up(f"{len(shards)} backtest shards", ran, begun))
     scores = call(backtest, course.steps, **what, told=told, spec=spec)
-    drop_predictions(Store.from_environment(), told)
+    drop_staged(Store.from_environment(), told)
     return scores
 
 

@@ -32,8 +32,8 @@ from seqmodel.specs import PipelineSpec
 from seqmodel.splitting import list_cutoffs
 from seqmodel.store.newest import KEY, read_future_of, read_newest, read_series
 from seqmodel.store.parts import PredictionsRef, Shard
-from seqmodel.store.predictions import read_predictions, stage_predictions
 from seqmodel.store.refs import ModelRef, RunRef, TableRef
+from seqmodel.store.staged import read_staged, stage_arrays
 from seqmodel.store.store import Store
 from seqmodel.windows import Windows
 
@@ -170,7 +170,7 @@ def backtest_shard(
         shard: which series.
     """
     said = candidates.predict(shard)
-    key, digest = stage_predictions(store, run, shard.number, said)
+    key, digest = stage_arrays(store, run, "backtests", shard.number, said)
     return PredictionsRef(
         key=key,
         digest=digest,
@@ -211,7 +211,7 @@ def join_predictions(
                 f"found predictions of {part.windows} windows in {part.key}, needed"
                 f" {len(places)}; run again"
             )
-        for name, values in read_predictions(store, part).items():
+        for name, values in read_staged(store, part).items():
             found.setdefault(name, np.empty(shape))[places] = values
         told += part.windows
     if told != len(index):

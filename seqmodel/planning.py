@@ -27,3 +27,8 @@ def plan_backtest(store: Store, table: TableRef, spec: PipelineSpec) -> tuple[Sh
     whole = spec.output.of_classes or spec.source.irregular
     groups = list_groups(store.find(table.key))
     return plan_shards(groups, 1 if whole else spec.backtest.shards)
+
+
+def plan_profile(store: Store, table: TableRef, spec: PipelineSpec) -> tuple[Shard, ...]:
+    """Cut a table into the shards that are measured apart, before anybody has judged it."""
+    return plan_shards(list_groups(store.find(table.key)), spec.quality.shards)

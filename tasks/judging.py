@@ -54,9 +54,16 @@ def judge(
 
 
 def measure_and_judge(
-    table: Path, spec: PipelineSpec, as_of: datetime, reference: Path | None = None
+    table: Path,
+    spec: PipelineSpec,
+    as_of: datetime,
+    reference: Path | None = None,
+    profile: Profile | None = None,
 ) -> tuple[Verdict, Profile | None]:
-    """Judge a canonical table as `judge` does; return the profile too, if it could be made."""
+    """Judge a canonical table as `judge` does; return the profile too, if it could be made.
+
+    A profile that is there already is not made again.
+    """
     if as_of.tzinfo is None:
         raise SpecError(
             f"found as_of {as_of.isoformat()} without a time zone, needed one; append +00:00"
@@ -67,9 +74,9 @@ def measure_and_judge(
     rules = (*RULES, *declared)
     columns = describe_columns(table, spec.source).assign(missing_share=np.nan)
     frames: dict[On, pd.DataFrame] = {"columns": columns}
-    obstacle, profile = "", None
+    obstacle = ""
     try:
-        profile = measure_table(table, spec.source)
+        profile = profile or measure_table(table, spec.source)
     except SourceError as error:
         # The columns can still be judged, and tell why the rows cannot.
         obstacle = str(error)

@@ -269,6 +269,13 @@ class QualitySpec(Spec):
         24, ge=0, description="age of the newest row at as_of before the table is stale (steps)"
     )
 
+    shards: int = Field(
+        1,
+        ge=1,
+        le=500,
+        description="parts of the series that are profiled apart, each a task of its own; more than"
+        " one is worth it on the machines of a cluster (shards)",
+    )
     max_flat: int = Field(
         168, ge=2, description="longest run of one equal target that is not worth a warning (steps)"
     )

@@ -78,7 +78,7 @@ def read_newest(
     """
     waiting: list[pa.Table] = []
     held = 0
-    for rows in _read_groups(folder, shard, columns, first):
+    for rows in read_groups(folder, shard, columns, first):
         waiting.append(rows)
         held += rows.num_rows
         if held < chunk:
@@ -98,9 +98,10 @@ def _unify(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.column_names.index(KEY), KEY, rows[KEY].unify_dictionaries())
 
 
-def _read_groups(
-    folder: Path, shard: Shard, columns: list[str], first: int | None
+def read_groups(
+    folder: Path, shard: Shard, columns: list[str], first: int | None = None
 ) -> Iterator[pa.Table]:
+    """Yield a shard's rows as stored, a row group at a time; see `read_newest`."""
     for piece in shard.pieces:
         # Threads of Arrow's own would keep a whole file in memory.
         file = pq.ParquetFile(folder / piece.part, pre_buffer=False, read_dictionary=[KEY])

@@ -77,28 +77,50 @@ class Counts(Ref):
         return sum(self.failed.values())
 
 
-class PredictionsRef(Ref):
-    """What the versions of a backtest say of one shard's windows: staged until they are scored.
+class StagedRef(Ref):
+    """What a shard leaves for the step that joins it with the others.
 
     Attributes:
         key: of the file.
         digest: sha256 of the file.
+    """
+
+    key: str
+    digest: str
+
+    def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
+        return (self.key,) if self.key else ()
+
+
+class MeasuredRef(StagedRef):
+    """The figures of a shard's series, staged until the table is judged; without key not to be had.
+
+    Attributes:
+        table: key of the table, which stands for it once it is published.
+    """
+
+    table: str
+
+    def became(self) -> str | None:
+        """See `Ref.became`."""
+        return self.table
+
+
+class PredictionsRef(StagedRef):
+    """What the versions of a backtest say of one shard's windows: staged until they are scored.
+
+    Attributes:
         windows: windows predicted.
         scores: key of the scores, which stand for it once they are there.
         start: first series id; None from the first one on.
         end: series id before which the shard ends; None for the last one.
     """
 
-    key: str
-    digest: str
     windows: int
     scores: str
     start: str | None
     end: str | None
-
-    def needs(self) -> tuple[str, ...]:
-        """See `Ref.needs`."""
-        return (self.key,)
 
     def became(self) -> str | None:
         """See `Ref.became`."""

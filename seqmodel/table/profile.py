@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import clear_frames
@@ -99,12 +100,25 @@ def measure_table(folder: Path, source: SourceSpec) -> Profile:
         SourceError: if there is no part, a column is missing, or the rows cannot be read.
     """
     unsorted: Counter[str | None] = Counter()
-    try:
+    with refusing(folder):
         try:
             tally = Tally(source, strict=True).count(stream_rows(folder, source))
         except Disorder:
             unsorted = count_unsorted(stream_rows(folder, source))
             tally = Tally(source, strict=False).count(stream_sorted(folder, source))
+    found = count_series(tally, unsorted)
+    return Profile(count_steps(found, source), tally.spread.sample.values)
+
+
+@contextmanager
+def refusing(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading a table's rows into one sentence.
+
+    Raises:
+        SourceError: for rows that cannot be read.
+    """
+    try:
+        yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         # The frames hold the connection, and one that outlives the interpreter prints pages.
         clear_frames(error.__traceback__)
@@ -112,7 +126,6 @@ def measure_table(folder: Path, source: SourceSpec) -> Profile:
             f"found rows of {folder} that cannot be profiled ({str(error).splitlines()[0]}), needed"
             " the canonical columns and types; ingest the table again"
         ) from error
-    return Profile(_finish(tally, unsorted, source), tally.spread.sample.values)
 
 
 @final
@@ -169,8 +182,8 @@ class Tally:
             self.counts[f"{name}__missing"].append((runs.series, missing))
 
 
-def _finish(tally: Tally, unsorted: Counter[str | None], source: SourceSpec) -> pd.DataFrame:
-    """Join the counters, and say in steps what is missing."""
+def count_series(tally: Tally, unsorted: Counter[str | None] | None = None) -> pd.DataFrame:
+    """Join the counters of a pass: a row for each series."""
     series = len(tally.cutter.ids)
     counts = {name: total(parts, series) for name, parts in tally.counts.items()}
     found = pd.DataFrame(
@@ -180,6 +193,12 @@ def _finish(tally: Tally, unsorted: Counter[str | None], source: SourceSpec) -> 
         | join(tally.scale.parts, Scale.WAYS, series)
     )
     found["unsorted"] = [unsorted[name] for name in tally.cutter.ids] if unsorted else 0
+    found["std"], found["outliers"] = tally.scale.spread(series), tally.spread.share(series)
+    return found
+
+
+def count_steps(found: pd.DataFrame, source: SourceSpec) -> pd.DataFrame:
+    """Say of every series of a table in steps what is missing; see `profile_table`."""
     if source.irregular:
         # The steps of events are the events.
         found["first_step"], found["last_step"] = 0, found["rows"] - 1
@@ -198,7 +217,6 @@ def _finish(tally: Tally, unsorted: Counter[str | None], source: SourceSpec) -> 
     found["missing_share"] = (found["missing_target"] / span).clip(upper=1.0)
     some = found["targets"].where(found["targets"] > 0)
     found["mean"], found["zero_share"] = found["sum"] / some, found["zeros"] / some
-    found["std"], found["outliers"] = tally.scale.spread(series), tally.spread.share(series)
     for edge in ("min", "max"):
         found[edge] = found[edge].where(some.notna())
     for edge in ("first", "last"):

@@ -11,7 +11,8 @@ golden ratio, which fall in step with no season), so that the same table gives t
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,24 +32,52 @@ Keys = NDArray[np.uint64]
 
 @final
 class Sampler:
-    """Keeps an even share of a stream of targets, halved whenever it grows too long."""
+    """Keeps an even share of a stream of targets, halved whenever it grows too long.
+
+    Attributes:
+        values: targets kept.
+        keys: of their rows, in no order.
+        limit: greatest key that is kept.
+    """
 
     def __init__(self) -> None:
         self.values: Floats = np.empty(0)
-        self._keys: Keys = np.empty(0, dtype=np.uint64)
-        self._limit = ALL
+        self.keys: Keys = np.empty(0, dtype=np.uint64)
+        self.limit = ALL
 
     def add(self, values: Floats, keys: Keys) -> None:
         """Add targets with the keys of their rows."""
-        if self._limit < ALL:
-            chosen = keys <= np.uint64(self._limit)
+        if self.limit < ALL:
+            chosen = keys <= np.uint64(self.limit)
             values, keys = values[chosen], keys[chosen]
         self.values = np.concatenate([self.values, values])
-        self._keys = np.concatenate([self._keys, keys])
+        self.keys = np.concatenate([self.keys, keys])
         while len(self.values) > SAMPLE:
-            self._limit //= 2
-            chosen = self._keys <= np.uint64(self._limit)
-            self.values, self._keys = self.values[chosen], self._keys[chosen]
+            self.limit //= 2
+            chosen = self.keys <= np.uint64(self.limit)
+            self.values, self.keys = self.values[chosen], self.keys[chosen]
+
+    @classmethod
+    def join(cls, samplers: Sequence[Self]) -> Self:
+        """Return the sample of several streams: an even share of all."""
+        found = cls()
+        found.limit = min((one.limit for one in samplers), default=ALL)
+        for one in samplers:
+            found.add(one.values, one.keys)
+        return found
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what it keeps as arrays."""
+        limit = np.array([self.limit], dtype=np.uint64)
+        return {"values": self.values, "keys": self.keys, "limit": limit}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Read what `arrays` returned."""
+        found = cls()
+        found.values, found.keys = arrays["values"], arrays["keys"]
+        found.limit = int(arrays["limit"][0])
+        return found
 
 
 @final

@@ -19,6 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seqmodel.specs import SourceSpec
+from seqmodel.store.newest import read_groups
+from seqmodel.store.parts import Shard
 from seqmodel.table.columns import find_parts, read_names
 
 MEMORY_LIMIT = "512MB"
@@ -44,6 +46,18 @@ def stream_rows(folder: Path, source: SourceSpec) -> Iterator[pa.RecordBatch]:
             lacking = [name for name in source.covariates if not _is_complete(file, name)]
             for batch in file.iter_batches(BATCH, columns=[*REQUIRED, *lacking]):
                 yield _unify(batch, of_classes=source.of_classes)
+
+
+def stream_shard(folder: Path, source: SourceSpec, shard: Shard) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a shard's series as `stream_rows` does.
+
+    Raises:
+        SourceError: if there is no part, or a column is missing.
+    """
+    read_names(folder, source)
+    for rows in read_groups(folder, shard, [*REQUIRED, *source.covariates]):
+        for batch in rows.to_batches():
+            yield _unify(batch, of_classes=source.of_classes)
 
 
 def _is_complete(file: pq.ParquetFile, name: str) -> bool:

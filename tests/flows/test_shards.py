@@ -70,7 +70,8 @@ def test_a_killed_shard_of_a_backtest_is_predicted_again_without_the_others(
         return ask(worker, function, job, deadline, log)
 
     def score():
-        ref = backtest(spec=make_spec(meters_file, backtest={"shards": 3}), as_of=AS_OF)
+        spec = make_spec(meters_file, backtest={"shards": 3}, quality={"shards": 3})
+        ref = backtest(spec=spec, as_of=AS_OF)
         assert not list((data_root / "meters" / "staging").rglob("*.npz"))
         night = Night.model_validate_json((data_root / ref.night).read_text())
         return {record.step: record.outcome for record in night.steps}
@@ -78,6 +79,7 @@ def test_a_killed_shard_of_a_backtest_is_predicted_again_without_the_others(
     monkeypatch.setattr(crew.Worker, "ask", kill_first)
     outcomes = score()
     assert sorted(asked) == sorted([0, 1, 2, asked[0]])
+    assert outcomes["3 profile shards"] == outcomes["validate"] == "ran"
     assert outcomes["3 backtest shards"] == outcomes["backtest"] == "ran"
     assert set(score().values()) == {"from cache"}
     assert len(asked) == 4

@@ -34,6 +34,7 @@ needs_dask = pytest.mark.skipif(
     reason="found no prefect-dask, needed the extra [dask] for this test",
 )
 
+ROOMS = ("quality", "backtest")
 SMALL = {
     "model": {"kind": "gru", "units": 8},
     "train": {"epochs": 1, "windows_per_epoch": 512},
@@ -113,23 +114,33 @@ def test_the_sample_on_a_cluster_of_processes_is_the_local_forecast_byte_for_byt
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("harness")
-def test_the_backtest_of_the_sample_on_a_cluster_is_the_local_one_byte_for_byte(
+def test_profile_and_backtest_of_the_sample_on_a_cluster_are_the_local_ones_byte_for_byte(
     forecast_here, data_root, monkeypatch
 ):
     spec, moment, _ = forecast_here
-    backtest = spec.backtest.model_copy(update={"shards": 4})
-    spec = spec.model_copy(update={"backtest": backtest})
+    apart = {room: getattr(spec, room).model_copy(update={"shards": 4}) for room in ROOMS}
+    spec = spec.model_copy(update=apart)
+    (profile,) = (data_root / "departures" / "profiles").iterdir()
+    profile.unlink()  # of the table measured in one go
     folder = data_root / Path(score(spec, moment)).parent
     local = read_files(folder)
-    del local["quality.json"]
-    assert set(local) == {"backtest.json", "scores.parquet"}
+    del local["ledger.json"]
+    assert set(local) == {"quality.json", "backtest.json", "scores.parquet"}
+    measured = profile.read_bytes()
+    profile.unlink()
 
     monkeypatch.setattr(spreading, "hold_crew", refuse)
-    for room, task in ((spreading, "backtest_shard"), (stages, "backtest")):
+    for room, task in (
+        (spreading, "measure_shard"),
+        (spreading, "backtest_shard"),
+        (stages, "validate"),
+        (stages, "backtest"),
+    ):
         afresh = getattr(room, task).with_options(refresh_cache=True)
         monkeypatch.setattr(room, task, afresh)
     spread = spec.model_copy(update={"runner": RunnerSpec(kind="dask", workers=2)})
     assert read_files(data_root / Path(score(spread, moment)).parent) == local
+    assert profile.read_bytes() == measured
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from seqmodel.planning import plan_backtest
 from seqmodel.refitting import REFITTED, plan_refits
 from seqmodel.specs import PipelineSpec
 from seqmodel.store import tables
-from seqmodel.store.predictions import drop_predictions, read_predictions
 from seqmodel.store.refs import RunRef
+from seqmodel.store.staged import drop_staged, read_staged
 from seqmodel.store.store import Store
 from seqmodel.training import train_model
 from seqmodel.windowing import make_windows
@@ -94,20 +94,20 @@ def test_predictions_that_were_changed_or_left_out_are_not_scored(asked):
         backtest_models(store, RUN, table, models, spec, refits, (stretched,))
     place = store.staged_path(told[1].key)
     place.write_bytes(place.read_bytes()[:-1])
-    with pytest.raises(StoreError, match="missing or changed since its shard was predicted"):
-        read_predictions(store, told[1])
+    with pytest.raises(StoreError, match="missing or changed since its shard was done"):
+        read_staged(store, told[1])
 
 
 def test_dropped_predictions_leave_nothing_behind_and_the_scores_stand_for_them(asked):
     store, spec, table, models, refits = asked
     told = predict(asked)
     backtest_models(store, RUN, table, models, spec, refits, told)
-    drop_predictions(store, told)
+    drop_staged(store, told)
     assert not list(store.staged_path("small/backtests").rglob("*.npz"))
     assert all(store.holds(part) for part in told)
     store.path(RUN.scores).unlink()
     assert not any(store.holds(part) for part in told)
-    drop_predictions(store, told)
+    drop_staged(store, told)
 
 
 def test_a_shard_of_series_too_short_to_be_scored_has_no_window(asked, monkeypatch):
