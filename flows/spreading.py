@@ -22,7 +22,7 @@ from seqmodel.store.refs import ModelRef, RunRef, ServingRef, TableRef, Validate
 from tasks.backtest_shard import backtest_shard
 from tasks.caching import call_all
 from tasks.clusters import make_runner, told_where
-from tasks.crew import hold_crew
+from tasks.crew import NETWORK, hold_crew
 from tasks.forecast_shard import forecast_shard
 from tasks.measure_shard import measure_shard
 from tasks.request_runs import request_runs
@@ -55,7 +55,8 @@ def forecast_shards(
         jobs = [{name: one.model_dump(mode="json") for name, one in job.items()} for job in named]
         request_runs(spec.runner.deployment, jobs, spec.forecast.deadline)
     # Shards done elsewhere are taken from the cache; one that failed there is tried here.
-    return _spread("forecast", shared, shards, spec, records)
+    ready = NETWORK if serving.model else ()
+    return _spread("forecast", shared, shards, spec, records, ready)
 
 
 def backtest_shards(
@@ -82,7 +83,7 @@ def backtest_shards(
         Exception: whatever the first shard that failed raised in its last try.
     """
     shared = {"run": run, "judged": judged, "models": models, "refits": refits}
-    return _spread("backtest", shared, shards, spec, records)
+    return _spread("backtest", shared, shards, spec, records, NETWORK)
 
 
 def measure_shards(
@@ -115,9 +116,10 @@ def _spread(
     shards: tuple[Shard, ...],
     spec: PipelineSpec,
     records: list[StepRecord],
+    ready: Sequence[str] = (),
 ) -> tuple[Any, ...]:
     if spec.runner.kind != "dask":
-        with hold_crew(spec.forecast.at_once):
+        with hold_crew(spec.forecast.at_once, ready):
             return _run(what, shared, shards, spec, records)
     runner = make_runner(spec.runner)
     with told_where():

@@ -73,7 +73,7 @@ class Units:
             return self.scaler.spread[positions]
         numbers = panel.number_of_row
         newest = (numbers <= until) & (numbers > until - self.lookback)
-        rows = newest & (positions < 0)[panel.series_of_row]
+        rows = newest & panel.spread(positions < 0)
         seen = np.zeros(len(panel.ids), dtype=bool)
         seen[panel.series_of_row[rows & np.isfinite(panel.values["target"])]] = True
         own = _measure(panel, rows, self.season)

@@ -50,10 +50,10 @@ def demand_known(panel: Panel, source: SourceSpec, features: FeatureSpec) -> Non
     Raises:
         DataError: naming the covariates, a series and a step.
     """
-    if features.missing_known != "refuse":
+    if features.missing_known != "refuse" or not source.known:
         return
     ahead = panel.number_of_row > panel.cutoff
-    ahead &= (panel.first <= panel.cutoff)[panel.series_of_row]
+    ahead &= panel.spread(panel.first <= panel.cutoff)
     found = []
     for name in source.known:
         holes = np.flatnonzero(ahead & _find_holes(panel, name))

@@ -50,13 +50,14 @@ def encode_panel(
         return _encode_classes(fitted, panel, until)
     scalers = scalers or fitted.align(panel, until)
     constants = panel.static_at(until)
-    births = _find_births(fitted, panel, until)
     values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)
     # What a window's own scale is still to be applied to keeps its holes.
     kept = () if fitted.scaling.window == "none" else fitted.target_columns
     target = _scale_target(fitted, panel, scalers["target"], panel.values["target"])
-    for column, made in enumerate(_make_columns(fitted, panel, scalers, target, births)):
+    for column, made in enumerate(_make_columns(fitted, panel, scalers, target, until)):
         values[:, column] = made if column in kept else _drop_holes(made)
+    dates = _make_dates(fitted, panel)
+    values[:, values.shape[1] - dates.shape[1] :] = dates
     filled = fitted.grid.fill != "none"
     return Rows(
         values=values,
@@ -77,11 +78,12 @@ def _encode_classes(fitted: Preprocessor, panel: Panel, until: int | Integers) -
     """Encode a panel whose target is a class: it has no scale, and no column of reals."""
     scalers = fitted.align(panel, until)
     constants = panel.static_at(until)
-    births = _find_births(fitted, panel, until)
     values = np.empty((panel.rows, len(fitted.names)), dtype=np.float32)
     nothing = np.zeros(panel.rows)
-    for column, made in enumerate(_make_columns(fitted, panel, scalers, nothing, births)):
+    for column, made in enumerate(_make_columns(fitted, panel, scalers, nothing, until)):
         values[:, column] = _drop_holes(made)
+    dates = _make_dates(fitted, panel)
+    values[:, values.shape[1] - dates.shape[1] :] = dates
     return Rows(
         values=values,
         codes=_encode_labels(fitted, panel),
@@ -108,7 +110,7 @@ def _scale_target(fitted: Preprocessor, panel: Panel, scaler: Scaler, values: Fl
     """Return R scaled targets, NaN where missing and after the panel's cutoff."""
     history = panel.number_of_row <= panel.cutoff
     bent = bend(values, fitted.scaling.transform)
-    return np.where(history, scaler.transform(bent, panel.series_of_row), np.nan)
+    return np.where(history, scaler.transform(bent, panel.lengths), np.nan)
 
 
 def _make_columns(
@@ -116,11 +118,11 @@ def _make_columns(
     panel: Panel,
     scalers: dict[str, Scaler],
     target: Floats,
-    births: NDArray[np.int64],
+    until: int | Integers,
 ) -> Iterator[Floats]:
-    """Yield the F columns in the order of `fitted.names`, NaN where missing."""
+    """Yield the columns in the order of `fitted.names`, NaN where missing; the dates follow."""
     source, features = fitted.source, fitted.features
-    begins = panel.offsets[:-1][panel.series_of_row]
+    begins = panel.spread(panel.offsets[:-1])
     shown = target
     if fitted.grid.fill != "none":
         seen = fill_target(panel, fitted.grid, source.season)
@@ -140,9 +142,7 @@ def _make_columns(
             yield _scale_covariate(fitted, panel, scalers, name, begins)
     yield from (shift(target, begins, lag) for lag in features.lags)
     if features.age:
-        yield measure_age(panel.number_of_row, births[panel.series_of_row])
-    if not source.irregular:
-        yield from _make_dates(fitted, panel)
+        yield measure_age(panel.number_of_row, panel.spread(_find_births(fitted, panel, until)))
 
 
 def _make_event_columns(fitted: Preprocessor, panel: Panel, begins: Integers) -> Iterator[Floats]:
@@ -171,9 +171,9 @@ def _scale_covariate(
         values = hold(values, begins, fitted.lookback)
     if name in fitted.features.in_target_unit:
         bent = bend(values, fitted.scaling.transform)
-        scaled = scalers["target"].transform(bent, panel.series_of_row)
+        scaled = scalers["target"].transform(bent, panel.lengths)
     else:
-        scaled = scalers[name].transform(values, panel.series_of_row)
+        scaled = scalers[name].transform(values, panel.lengths)
     return np.clip(scaled, -CLIP, CLIP)
 
 
@@ -190,17 +190,18 @@ def _find_births(fitted: Preprocessor, panel: Panel, until: int | Integers) -> N
     return np.where(places >= 0, births[places], own)
 
 
-def _make_dates(fitted: Preprocessor, panel: Panel) -> Iterator[Floats]:
-    """Yield calendar and holidays: made once for the grid, then taken for every series."""
+def _make_dates(fitted: Preprocessor, panel: Panel) -> NDArray[np.float32]:
+    """Return calendar and holidays, R x D: made once for the grid, then taken for every series."""
+    if fitted.source.irregular:
+        return np.empty((panel.rows, 0), dtype=np.float32)
     start = int(panel.first.min()) if panel.rows else 0
-    places = panel.number_of_row - start
     moments = panel.grid.moment(np.arange(start, panel.end))
     zone, features = fitted.source.timezone, fitted.features
     blocks = [make_calendar(moments, features.calendar or (), zone)]
     if features.holidays:
         blocks.append(make_holidays(moments, features.holidays, zone))
-    for column in np.ascontiguousarray(np.concatenate(blocks, axis=1).T):
-        yield column[places]
+    table = _drop_holes(np.concatenate(blocks, axis=1))
+    return np.take(table, panel.number_of_row - start, axis=0)
 
 
 def _encode_labels(fitted: Preprocessor, panel: Panel) -> NDArray[np.int32]:

@@ -248,7 +248,7 @@ class Preprocessor:
         positions = self.find(panel.ids)
         if len(self.ids) and (positions >= 0).all() and not self.source.irregular:
             return {n: scaler.choose(positions) for n, scaler in self.scalers.items()}
-        rows = self.list_newest(panel, until) & (positions < 0)[panel.series_of_row]
+        rows = self.list_newest(panel, until) & panel.spread(positions < 0)
         own = measure_scalers(panel, rows, self.source, self.scaling)
         found = {}
         if self.source.irregular:

@@ -67,6 +67,20 @@ def steepen(values: Floats, transform: str) -> Floats:
     return np.exp(np.abs(held)) if transform == "log1p" else np.cosh(held)
 
 
+def _find_begins(series: Numbers, count: int) -> NDArray[np.int64]:
+    """Return at which of N ascending numbers of series each of S series begins."""
+    return np.searchsorted(series, np.arange(count, dtype=series.dtype))
+
+
+def _average(values: Floats, begins: NDArray[np.int64]) -> Floats:
+    """Return S means of N values series by series, NaN without any."""
+    sizes = np.diff(begins, append=len(values))
+    found, some = np.full(len(begins), np.nan), sizes > 0
+    if some.any():
+        found[some] = np.add.reduceat(values, begins[some]) / sizes[some]
+    return found
+
+
 @final
 @dataclass(frozen=True)
 class Grouped:
@@ -88,17 +102,23 @@ class Grouped:
 
     def mean(self, of: Floats) -> Floats:
         """Return S means of one number an observed value, NaN without any."""
-        with np.errstate(invalid="ignore"):
-            found: Floats = np.bincount(self.series, of, self.count) / self.sizes
-        return found
+        return _average(of, self._begins)
+
+    @cached_property
+    def _begins(self) -> NDArray[np.int64]:
+        return _find_begins(self.series, self.count)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """S numbers of observed values."""
-        return np.bincount(self.series, minlength=self.count)
+        return np.diff(self._begins, append=len(self.series))
 
     def find_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which values lie a season apart in one series: the later and the earlier one."""
+        if self._is_complete:
+            near = np.arange(max(len(self.rows) - self.season, 0))
+            near = near[self.series[near] == self.series[near + self.season]]
+            return near + self.season, near
         first = int(self.rows[0]) if len(self.rows) else 0
         # Where on the grid a value is, found by its place: a search would cost ten times as much.
         places = np.full(int(self.rows[-1]) - first + 1 if len(self.rows) else 0, -1)
@@ -109,11 +129,19 @@ class Grouped:
         return later[pairs], earlier[pairs]
 
     @cached_property
+    def _is_complete(self) -> bool:
+        """Whether no series has a hole between its first and its last value."""
+        some = self.sizes > 0
+        begins, sizes = self._begins[some], self.sizes[some]
+        spans = self.rows[begins + sizes - 1] - self.rows[begins] + 1
+        return bool((spans == sizes).all())
+
+    @cached_property
     def standard(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation."""
         mean = self.mean(self.values)
         # Two passes: the one-pass formula loses all digits of a large mean.
-        return mean, np.sqrt(self.mean((self.values - mean[self.series]) ** 2))
+        return mean, np.sqrt(self.mean((self.values - np.repeat(mean, self.sizes)) ** 2))
 
 
 def measure_standard(g: Grouped) -> tuple[Floats, Floats]:
@@ -150,8 +178,7 @@ def measure_seasonal(g: Grouped) -> tuple[Floats, Floats]:
     later, earlier = g.find_pairs()
     change = np.abs(g.values[later] - g.values[earlier])
     of = g.series[later]
-    with np.errstate(invalid="ignore"):
-        found = np.bincount(of, change, g.count) / np.bincount(of, minlength=g.count)
+    found = _average(change, _find_begins(of, g.count))
     mean, spread = measure_standard(g)
     return mean, np.where(np.isfinite(found), found, spread)
 
@@ -216,9 +243,9 @@ class Scaler:
         spread = np.where(seen, spread, spread[seen].mean() if seen.any() else 1.0)
         return cls(location=location, spread=np.where(spread > 0, spread, 1.0))
 
-    def transform(self, values: Floats, series: Numbers) -> Floats:
-        """Scale R values of the numbered series."""
-        return (values - self.location[series]) / self.spread[series]
+    def transform(self, values: Floats, lengths: NDArray[np.int64]) -> Floats:
+        """Scale R values, series by series; S numbers of each one's."""
+        return (values - np.repeat(self.location, lengths)) / np.repeat(self.spread, lengths)
 
     def inverse(self, values: Floats, series: Numbers) -> Floats:
         """Undo `transform` for N x ... values of N numbered series."""

@@ -285,8 +285,8 @@ def arrange_rows(
 
 
 def _list_ids(column: pa.ChunkedArray) -> list[str]:
-    """Return the ids that a chunk's dictionaries name, some of which may have no row."""
-    found: list[str] = column.unique().to_pylist()
+    """Return the ids that the one dictionary of a chunk's pieces names; some may have no row."""
+    found: list[str] = column.chunk(0).dictionary.to_pylist()
     return found
 
 

@@ -16,7 +16,6 @@ from seqmodel.features import Preprocessor
 from seqmodel.gathering import WindowReader
 from seqmodel.grid import Grid, to_microseconds
 from seqmodel.models.protocol import InputShapes
-from seqmodel.monitoring.drifting import measure_distribution
 from seqmodel.panel import Panel
 from seqmodel.panelling import build_panel
 from seqmodel.rows import Rows
@@ -89,6 +88,9 @@ def make_windows(store: Store, judged: ValidatedTableRef, spec: PipelineSpec) ->
     Raises:
         DataError: if not one training window with an observed target exists.
     """
+    # It asks DuckDB, which a forecast has no use for.
+    from seqmodel.monitoring.drifting import measure_distribution
+
     table = judged.table
     panel = load_panel(store, table, spec)
     cut = cut_windows(panel, spec)

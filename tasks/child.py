@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -256,13 +256,23 @@ def serve(function: str, parent: int) -> None:
         _work(function, json.load(sys.stdin))
 
 
-def serve_on(parent: int) -> None:
-    """Be a child that stays: an order a line, an answer to each, until there are no more."""
-    # What importing TensorFlow makes stays; to look through it for garbage takes a sixth of it.
-    gc.set_threshold(*RARELY)
+def serve_on(parent: int, ready: Sequence[str]) -> None:
+    """Be a child that stays: an order a line, an answer to each, until there are no more.
+
+    Args:
+        parent: process that asks.
+        ready: modules to load before the first order.
+    """
+    # What importing TensorFlow makes stays; to look through it for garbage takes a fifth of it.
+    gc.disable()
     # Keras looks for it when it is imported; it draws nothing here, and costs each child 25 MB.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     if _begin(parent):
+        for module in ready:
+            import_module(module)
+        gc.freeze()
+        gc.set_threshold(*RARELY)
+        gc.enable()
         for line in sys.stdin:
             order = json.loads(line)
             _work(order["function"], order["job"])
@@ -311,6 +321,6 @@ def _work(function: str, job: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == STAY:
-        serve_on(int(sys.argv[2]))
+        serve_on(int(sys.argv[2]), sys.argv[3:])
     else:
         serve(sys.argv[1], int(sys.argv[2]))

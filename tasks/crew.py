@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -35,17 +35,23 @@ ALONE = {
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
     "MALLOC_ARENA_MAX": "2",
 }
+#: What a job with a network loads first, most of its time at the beginning.
+NETWORK = ("keras", "seqmodel.jobs")
 #: Children of one worker process at most; there are as many as it has jobs at the same time.
 MOST = 64
 
 
 @final
 class Worker:
-    """A child that does one job after the other."""
+    """A child that does one job after the other.
 
-    def __init__(self) -> None:
+    Args:
+        ready: modules that it loads before it is asked for anything.
+    """
+
+    def __init__(self, ready: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own module, no shell  # nosec B603
-            [sys.executable, "-m", "tasks.child", STAY, str(os.getpid())],
+            [sys.executable, "-m", "tasks.child", STAY, str(os.getpid()), *ready],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -95,14 +101,16 @@ class Crew:
 
     Args:
         size: jobs done at the same time.
+        ready: modules that the jobs need: children begin to load them at once. Without any a child
+            begins with the first job that finds none free.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, ready: Sequence[str] = ()) -> None:
         self._free: queue.LifoQueue[Worker | None] = queue.LifoQueue()
-        self._all: list[Worker] = []
-        self._closed = False
-        for _ in range(size):
-            self._free.put(None)
+        self._all = [Worker(ready) for _ in range(size if ready else 0)]
+        self._ready, self._closed = ready, False
+        for place in range(size):
+            self._free.put(self._all[place] if ready else None)
 
     def ask(self, function: str, job: dict[str, Any], *, deadline: float, log: Any) -> Any:
         """Wait for a free child and run `function(job, tell)` there."""
@@ -111,7 +119,7 @@ class Crew:
             if self._closed:
                 raise StoreError("found the run at its end, needed it to go on; run again")
             if worker is None:
-                worker = Worker()
+                worker = Worker(self._ready)
                 self._all.append(worker)
             return worker.ask(function, job, deadline, log)
         except ChildDied:
@@ -126,6 +134,8 @@ class Crew:
         """End all children; jobs that still wait are refused."""
         self._closed = True
         for worker in self._all:
+            worker.process.kill()
+        for worker in self._all:
             worker.end()
 
 
@@ -134,9 +144,9 @@ _held: ContextVar[Crew | None] = ContextVar("held", default=None)
 
 
 @contextmanager
-def hold_crew(size: int) -> Iterator[Crew]:
-    """Keep a crew for the tasks that run meanwhile."""
-    crew = Crew(size)
+def hold_crew(size: int, ready: Sequence[str] = ()) -> Iterator[Crew]:
+    """Keep a crew for the tasks that run meanwhile; see `Crew`."""
+    crew = Crew(size, ready)
     before = _held.set(crew)
     try:
         yield crew

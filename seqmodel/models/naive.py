@@ -144,7 +144,7 @@ def _repeat_season(
         rows = cutoff[:, None] + steps - season * (-(-steps // season) + back)
         usable = np.isnan(point) & (rows >= begin[:, None])
         point[usable] = target[rows[usable]]
-    begins = panel.offsets[:-1][panel.series_of_row]
+    begins = panel.spread(panel.offsets[:-1])
     last = np.nan_to_num(hold(target, begins))[cutoff]
     return np.where(np.isnan(point), last[:, None], point), np.ones_like(point)
 
@@ -152,7 +152,7 @@ def _repeat_season(
 def _find_newest(panel: Panel, cutoff: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
     """Return the rows of the newest observed values at N cutoffs, -1 for none, and the values."""
     target = panel.values["target"]
-    begins = panel.offsets[:-1][panel.series_of_row]
+    begins = panel.spread(panel.offsets[:-1])
     places = np.where(np.isfinite(target), np.arange(panel.rows), np.nan)
     newest = hold(places, begins)[cutoff]
     known = np.isfinite(newest)

@@ -24,24 +24,19 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from tests.benchmarks.measuring import measure, measure_command
-from tests.benchmarks.tables import HOUR, START
 
 PEER = Path(__file__).with_name("peers_predict.py")
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
 STEPS = 192
 TAUGHT, TAUGHT_STEPS = 500, 960
-AT_ONCE = 2000
+CHILDREN = 2
 
 
 def make_spec(kind: str) -> Any:
@@ -56,28 +51,9 @@ def make_spec(kind: str) -> Any:
             "model": {"kind": kind},
             "train": {"epochs": 1, "windows_per_epoch": 4096},
             "backtest": {"cutoffs": 1},
+            "forecast": {"at_once": CHILDREN},
         }
     )
-
-
-def make_batches(series: int, steps: int) -> Iterator[pa.RecordBatch]:
-    """Yield daily cycles with noise, rounded as meters round them, series by series."""
-    hours = np.arange(steps)
-    moments = pa.array(START + hours * HOUR).cast(pa.timestamp("us", tz="UTC"))
-    for begin in range(0, series, AT_ONCE):
-        count = min(AT_ONCE, series - begin)
-        rng = np.random.default_rng(begin)
-        level = 20 + (begin + np.arange(count)[:, None]) % 7 * 5
-        wave = 10 * np.sin(2 * np.pi * (hours / 24 + rng.random((count, 1))))
-        values = level + wave + rng.normal(0, 2, (count, steps))
-        ids = pa.array([f"{i:07d}" for i in range(begin, begin + count)])
-        yield pa.record_batch(
-            {
-                "series_id": ids.take(pa.array(np.repeat(np.arange(count), steps))),
-                "timestamp": moments.take(pa.array(np.tile(hours, count))),
-                "target": values.round(2).ravel(),
-            }
-        )
 
 
 def put_table(root: Path, series: int, steps: int) -> Any:
@@ -87,6 +63,8 @@ def put_table(root: Path, series: int, steps: int) -> Any:
     from seqmodel.store.refs import TableRef
     from seqmodel.store.store import Store
     from seqmodel.store.tables import fingerprint_table, table_key, write_parts
+    from tests.benchmarks.cycles import make_batches
+    from tests.benchmarks.tables import HOUR, START
 
     store, batches = Store(root), make_batches(series, steps)
     one = next(batches)
@@ -124,13 +102,21 @@ def train(root: Path, kind: str) -> Any:
 
 def run_forecast(root: Path, kind: str, table: Any, model: Any) -> dict[str, Any]:
     """Plan, forecast the shards and publish, as the tasks do."""
+    from tasks.crew import NETWORK, hold_crew
+
+    # As in the flow the children load while it plans.
+    with hold_crew(CHILDREN, NETWORK) as crew:
+        return run_shards(crew, root, kind, table, model)
+
+
+def run_shards(crew: Any, root: Path, kind: str, table: Any, model: Any) -> dict[str, Any]:
+    """Plan, forecast the shards by a crew and publish."""
     from seqmodel.jobs import ShardJob
     from seqmodel.planning import plan_forecast
     from seqmodel.publishing import publish_shards
     from seqmodel.store.parts import PartRef
     from seqmodel.store.refs import ModelRef, TableRef
     from seqmodel.store.store import Store
-    from tasks.crew import hold_crew
 
     store, spec = Store(root), make_spec(kind)
     table, model = TableRef.model_validate(table), ModelRef.model_validate(model)
@@ -138,7 +124,7 @@ def run_forecast(root: Path, kind: str, table: Any, model: Any) -> dict[str, Any
     what = {"root": str(root), "spec": spec, "table": table, "model": model}
     jobs = [ShardJob(shard=one, **what).model_dump(mode="json") for one in shards]
     log = logging.getLogger("bench")
-    with hold_crew(spec.forecast.at_once) as crew, ThreadPoolExecutor(len(jobs)) as pool:
+    with ThreadPoolExecutor(len(jobs)) as pool:
 
         def ask(job: dict[str, Any]) -> PartRef:
             answer = crew.ask("seqmodel.jobs:forecast_shard", job, deadline=3600, log=log)

@@ -52,7 +52,7 @@ def column(fitted, rows, name):
 
 
 def scale(panel, fitted, name, values):
-    return fitted.scalers[name].transform(values, panel.series_of_row)
+    return fitted.scalers[name].transform(values, panel.lengths)
 
 
 def test_a_column_is_the_value_scaled_and_zero_where_missing(panel, fitted, rows):
@@ -145,7 +145,9 @@ def test_a_missing_covariate_is_its_mean_or_its_newest_value_of_a_lookback_befor
     assert (column(fitted, rows, "wind")[mine][1:] == 0).all()
     fitted, rows = encode(holed, make_rich_spec(features={"missing": "forward"}), BORDER)
     found = column(fitted, rows, "wind")[mine]
-    value = np.float32(fitted.scalers["wind"].transform(np.array([9.0]), np.array([0]))[0])
+    value = np.float32(
+        fitted.scalers["wind"].choose(np.array([0])).transform(np.array([9.0]), 1)[0]
+    )
     assert (found[: LOOKBACK + 1] == value).all()
     assert (found[LOOKBACK + 1 :] == 0).all()
     assert len(panel.ids) == 3

@@ -44,6 +44,21 @@ def test_a_child_does_one_job_after_the_other_also_after_a_refusal():
         os.kill(first["pid"], 0)
 
 
+def test_children_that_are_to_be_ready_load_before_they_are_asked():
+    with hold_crew(2, ("seqmodel.store.compiled", f"{HERE}")) as crew:
+        begun = [worker.process.pid for worker in crew._all]
+        told = ask(crew, "answer", {"n": 2})
+    assert told["doubled"] == 4
+    assert len(begun) == 2
+    assert told["pid"] in begun
+
+
+def test_a_child_that_cannot_load_fails_the_job_in_one_sentence():
+    told = pytest.raises(ChildDied, match="No module named 'seqmodel")
+    with hold_crew(1, ("seqmodel.nothing",)) as crew, told:
+        ask(crew, "answer", {"n": 2})
+
+
 def test_a_run_that_begins_beside_another_leaves_it_its_own_children():
     beside = copy_context()
     with hold_crew(1) as crew:

@@ -16,7 +16,8 @@ from seqmodel.specs import OutputSpec
 from tests.seqmodel.models.cases import OUTPUTS, make_counts, train
 
 LEVELS = (0.1, 0.5, 0.75, 0.9)
-FLOATS = st.floats(-1e3, 1e3, width=32)
+# The processor flushes what is smaller to zero, of a sum but not of what is passed through.
+FLOATS = st.floats(-1e3, 1e3, width=32, allow_subnormal=False)
 
 
 ALL = pytest.mark.parametrize("kind", HEADS)
