@@ -55,7 +55,7 @@ def forecast_shards(
         jobs = [{name: one.model_dump(mode="json") for name, one in job.items()} for job in named]
         request_runs(spec.runner.deployment, jobs, spec.forecast.deadline)
     # Shards done elsewhere are taken from the cache; one that failed there is tried here.
-    ready = NETWORK if serving.model else ()
+    ready = NETWORK if serving.model and spec.runner.kind == "local" else ()
     return _spread("forecast", shared, shards, spec, records, ready)
 
 

@@ -81,12 +81,8 @@ def _validate(course: Course, what: dict[str, Any], spec: PipelineSpec) -> Valid
     if spec.quality.shards == 1:
         return call(validate, course.steps, **what, spec=spec)
     shards = list_measured_shards(what["table"], spec)
-    begun = time.monotonic()
-    ran: list[StepRecord] = []
-    try:
+    with _summed_up(course, f"{len(shards)} profile shards") as ran:
         measured = measure_shards(**what, shards=shards, spec=spec, records=ran)
-    finally:
-        course.steps.append(_sum_up(f"{len(shards)} profile shards", ran, begun))
     judged = call(validate, course.steps, **what, measured=measured, spec=spec)
     drop_staged(Store.from_environment(), measured)
     return judged
@@ -187,12 +183,8 @@ def _score(course: Course, what: dict[str, Any], spec: PipelineSpec) -> Backtest
     shards = list_backtest_shards(what["judged"], spec)
     if len(shards) == 1:
         return call(backtest, course.steps, **what, spec=spec)
-    begun = time.monotonic()
-    ran: list[StepRecord] = []
-    try:
+    with _summed_up(course, f"{len(shards)} backtest shards") as ran:
         told = backtest_shards(**what, shards=shards, spec=spec, records=ran)
-    finally:
-        course.steps.append(_sum_up(f"{len(shards)} backtest shards", ran, begun))
     scores = call(backtest, course.steps, **what, told=told, spec=spec)
     drop_staged(Store.from_environment(), told)
     return scores
@@ -262,21 +254,25 @@ def _forecast(course: Course, serving: ServingRef, spec: PipelineSpec) -> Foreca
     shards = list_shards(judged, spec)
     if len(shards) == 1:
         return call(forecast, course.steps, **what)
-    fence, begun = look_at_fence(judged, spec), time.monotonic()
-    ran: list[StepRecord] = []
-    try:
+    fence = look_at_fence(judged, spec)
+    with _summed_up(course, f"{len(shards)} forecast shards") as ran:
         parts = forecast_shards(judged, serving, shards, spec, ran)
-    finally:
-        course.steps.append(_sum_up(f"{len(shards)} forecast shards", ran, begun))
     return call(publish_shards, course.steps, parts=parts, fence=fence, **what)
 
 
-def _sum_up(label: str, ran: list[StepRecord], begun: float) -> StepRecord:
-    """Return one record for many: the worst of their outcomes."""
-    outcomes = {record.outcome for record in ran}
-    worst = next((o for o in ("failed", "ran") if o in outcomes), "from cache")
-    seconds = time.monotonic() - begun
-    return StepRecord.model_validate({"step": label, "seconds": seconds, "outcome": worst})
+@contextmanager
+def _summed_up(course: Course, label: str) -> Iterator[list[StepRecord]]:
+    """Give a list for the records of many; the course gets one: the worst of their outcomes."""
+    begun = time.monotonic()
+    ran: list[StepRecord] = []
+    try:
+        yield ran
+    finally:
+        outcomes = {record.outcome for record in ran}
+        worst = next((o for o in ("failed", "ran") if o in outcomes), "from cache")
+        seconds = time.monotonic() - begun
+        one = StepRecord.model_validate({"step": label, "seconds": seconds, "outcome": worst})
+        course.steps.append(one)
 
 
 def move_back(course: Course, spec: PipelineSpec, to: str, reason: str) -> None:

@@ -23,7 +23,7 @@ from seqmodel.covariates import refuse_changes
 from seqmodel.errors import StoreError
 from seqmodel.forecasting import load_predictor
 from seqmodel.freshness import Fresh, choose_fresh
-from seqmodel.grid import Grid, to_microseconds
+from seqmodel.grid import Grid
 from seqmodel.panel import Panel
 from seqmodel.panelling import build_panel
 from seqmodel.predictors import Predictor
@@ -115,7 +115,7 @@ class Candidates:
             StoreError: if a bundle is damaged.
         """
         grid = Grid(spec.source.freq)
-        asked = list_cutoffs(_number(table, grid), spec)
+        asked = list_cutoffs(grid.locate(table.cutoff), spec)
         fresh = choose_fresh(grid, asked, models)
         keys = dict.fromkeys(one.key for one in (*fresh.models.values(), *refits))
         found = {key: load_predictor(store, key) for key in keys}
@@ -137,9 +137,9 @@ class Candidates:
         return [KEY, "timestamp", "target", *self.spec.source.covariates]
 
     def _lay_out(self, rows: pa.Table, future: pa.Table | None) -> Panel:
-        source, grid = self.spec.source, Grid(self.spec.source.freq)
+        source, horizon = self.spec.source, self.spec.window.horizon
         refuse_changes(rows, source, self.spec.features)
-        cutoff, horizon = _number(self.table, grid), self.spec.window.horizon
+        cutoff = Grid(source.freq).locate(self.table.cutoff)
         return build_panel(rows, future, source, cutoff=cutoff, horizon=horizon)
 
     def predict(self, shard: Shard) -> dict[str, Floats]:
@@ -219,7 +219,3 @@ def join_predictions(
             f"found predictions of {told} windows, needed {len(index)}, each once; run again"
         )
     return found
-
-
-def _number(table: TableRef, grid: Grid) -> int:
-    return int(grid.number(np.array([to_microseconds(table.cutoff)]))[0])

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqmodel.errors import DataError
-from seqmodel.grid import Grid, to_datetime, to_microseconds
+from seqmodel.grid import Grid, to_datetime
 from seqmodel.store.refs import ModelRef
 
 Integers = NDArray[np.int64]
@@ -90,7 +90,7 @@ def choose_fresh(grid: Grid, cutoffs: Integers, models: dict[str, ModelRef]) -> 
 
 
 def _find_end(grid: Grid, model: ModelRef) -> int:
-    return int(grid.number(np.array([to_microseconds(model.seen_until)]))[0])
+    return grid.locate(model.seen_until)
 
 
 def _show(grid: Grid, number: int) -> str:

@@ -95,6 +95,10 @@ class Grid:
             return np.searchsorted(listed, moments - MICROSECONDS_A_DAY, side="right")
         return np.searchsorted(listed, moments, side="right") - 1
 
+    def locate(self, moment: datetime) -> int:
+        """Return the number of the step that holds one moment."""
+        return int(self.number(np.array([to_microseconds(moment)]))[0])
+
     def moment(self, numbers: Integers) -> Integers:
         """Return the moment (microseconds UTC) that names each numbered step: where it begins.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seqmodel.calibrating import Calibrated
 from seqmodel.covariates import demand_known, refuse_changes
-from seqmodel.grid import Grid, to_microseconds
+from seqmodel.grid import Grid
 from seqmodel.limiting import limit_forecast
 from seqmodel.models.naive import BASELINES
 from seqmodel.panel import Panel
@@ -102,8 +102,7 @@ class Teller:
     ) -> Teller:
         """Make a predictor ready for the shards of a table."""
         folder = store.find(table.key)
-        moment = np.array([to_microseconds(table.cutoff)])
-        cutoff = int(Grid(spec.source.freq).number(moment)[0])
+        cutoff = Grid(spec.source.freq).locate(table.cutoff)
         births = predictor.births if predictor else {}
         found = cls(predictor, version, folder, cutoff, births, spec)
         return found._settle() if isinstance(predictor, Calibrated) else found

@@ -14,7 +14,7 @@ from seqmodel.encoding import encode_panel
 from seqmodel.errors import DataError
 from seqmodel.features import Preprocessor
 from seqmodel.gathering import WindowReader
-from seqmodel.grid import Grid, to_microseconds
+from seqmodel.grid import Grid
 from seqmodel.models.protocol import InputShapes
 from seqmodel.panel import Panel
 from seqmodel.panelling import build_panel
@@ -59,7 +59,7 @@ def load_panel(
     if spec.source.irregular:
         # How far back the newest events lie, each series has its own answer.
         history = None
-    cutoff = int(grid.number(np.array([to_microseconds(table.cutoff)]))[0])
+    cutoff = grid.locate(table.cutoff)
     columns = ["series_id", "timestamp", "target", *spec.source.covariates]
     first, begin = None, None
     if history is not None:

@@ -101,16 +101,27 @@ class Crew:
 
     Args:
         size: jobs done at the same time.
-        ready: modules that the jobs need: children begin to load them at once. Without any a child
-            begins with the first job that finds none free.
+        ready: modules that the jobs need, loaded by each child before its first one.
     """
 
     def __init__(self, size: int, ready: Sequence[str] = ()) -> None:
         self._free: queue.LifoQueue[Worker | None] = queue.LifoQueue()
-        self._all = [Worker(ready) for _ in range(size if ready else 0)]
-        self._ready, self._closed = ready, False
-        for place in range(size):
-            self._free.put(self._all[place] if ready else None)
+        self._all: list[Worker] = []
+        self._ready, self._size, self._closed = ready, size, False
+        for _ in range(size):
+            self._free.put(None)
+
+    def begin(self) -> None:
+        """Let all children begin to load; a child otherwise begins with a job that finds none."""
+        for _ in range(self._size):
+            self._free.get()
+        for _ in range(self._size):
+            self._free.put(self._hire())
+
+    def _hire(self) -> Worker:
+        worker = Worker(self._ready)
+        self._all.append(worker)
+        return worker
 
     def ask(self, function: str, job: dict[str, Any], *, deadline: float, log: Any) -> Any:
         """Wait for a free child and run `function(job, tell)` there."""
@@ -119,8 +130,7 @@ class Crew:
             if self._closed:
                 raise StoreError("found the run at its end, needed it to go on; run again")
             if worker is None:
-                worker = Worker(self._ready)
-                self._all.append(worker)
+                worker = self._hire()
             return worker.ask(function, job, deadline, log)
         except ChildDied:
             if worker is not None:
@@ -145,10 +155,12 @@ _held: ContextVar[Crew | None] = ContextVar("held", default=None)
 
 @contextmanager
 def hold_crew(size: int, ready: Sequence[str] = ()) -> Iterator[Crew]:
-    """Keep a crew for the tasks that run meanwhile; see `Crew`."""
+    """Keep a crew for the tasks that run meanwhile; with something to load it begins at once."""
     crew = Crew(size, ready)
     before = _held.set(crew)
     try:
+        if ready:
+            crew.begin()
         yield crew
     finally:
         _held.reset(before)

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from seqmodel.errors import DataError, StoreError
-from seqmodel.grid import to_microseconds
 from seqmodel.grouping import group_panel
 from seqmodel.monitoring.accuracy import KEYS
 from seqmodel.monitoring.comparing import NothingToCompareError, compare_forecast
@@ -96,7 +95,7 @@ def _list_published(store: Store, spec: PipelineSpec, panel: Panel) -> Iterator[
     for folder in sorted(store.path(f"{spec.name}/forecasts").glob(f"{PREFIX}*")):
         text = folder.name.removeprefix(PREFIX)
         cutoff = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        number = int(panel.grid.number(np.array([to_microseconds(cutoff)]))[0])
+        number = panel.grid.locate(cutoff)
         if (folder / MANIFEST).is_file() and number < newest:
             found.append(Published(folder.name, cutoff, folder, digest_file(folder / MANIFEST)))
     yield from found[-spec.monitor.nights :]

@@ -67,7 +67,7 @@ def _write_out(rows: pa.Table, names: set[str]) -> pa.Table:
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         return column.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists, structs, bytes of no text
         values: list[Any] = column.to_pylist()
         texts = [None if value is None else str(value) for value in values]
         return pa.chunked_array([pa.array(texts, pa.string())])

@@ -30,17 +30,23 @@ def run(spec, root):
     return Night.model_validate_json((root / ref.night).read_text())
 
 
-def test_a_killed_shard_is_tried_again_without_the_others(meters_file, data_root, monkeypatch):
-    monkeypatch.setattr(tables, "ROW_GROUP", 200)
-    asked, ask = [], crew.Worker.ask
+@pytest.fixture
+def asked(monkeypatch):
+    """Numbers of the shards asked for; the child that gets the first one is killed."""
+    numbers, ask = [], crew.Worker.ask
 
     def kill_first(worker, function, job, deadline, log):
-        asked.append(job["shard"]["number"])
-        if len(asked) == 1:
+        numbers.append(job["shard"]["number"])
+        if len(numbers) == 1:
             os.kill(worker.process.pid, signal.SIGKILL)
         return ask(worker, function, job, deadline, log)
 
     monkeypatch.setattr(crew.Worker, "ask", kill_first)
+    monkeypatch.setattr(tables, "ROW_GROUP", 200)
+    return numbers
+
+
+def test_a_killed_shard_is_tried_again_without_the_others(meters_file, data_root, asked):
     night = run(make_spec(meters_file, forecast={"shards": 3}), data_root)
     assert sorted(asked) == sorted([0, 1, 2, asked[0]])
     outcomes = {record.step: record.outcome for record in night.steps}
@@ -58,17 +64,8 @@ def test_a_killed_shard_is_tried_again_without_the_others(meters_file, data_root
 
 
 def test_a_killed_shard_of_a_backtest_is_predicted_again_without_the_others(
-    meters_file, data_root, monkeypatch
+    meters_file, data_root, asked
 ):
-    monkeypatch.setattr(tables, "ROW_GROUP", 200)
-    asked, ask = [], crew.Worker.ask
-
-    def kill_first(worker, function, job, deadline, log):
-        asked.append(job["shard"]["number"])
-        if len(asked) == 1:
-            os.kill(worker.process.pid, signal.SIGKILL)
-        return ask(worker, function, job, deadline, log)
-
     def score():
         spec = make_spec(meters_file, backtest={"shards": 3}, quality={"shards": 3})
         ref = backtest(spec=spec, as_of=AS_OF)
@@ -76,7 +73,6 @@ def test_a_killed_shard_of_a_backtest_is_predicted_again_without_the_others(
         night = Night.model_validate_json((data_root / ref.night).read_text())
         return {record.step: record.outcome for record in night.steps}
 
-    monkeypatch.setattr(crew.Worker, "ask", kill_first)
     outcomes = score()
     assert sorted(asked) == sorted([0, 1, 2, asked[0]])
     assert outcomes["3 profile shards"] == outcomes["validate"] == "ran"

@@ -40,7 +40,7 @@ def strike(plan, number, whom):
         os.killpg(0, signal.SIGKILL)
     child = "tasks.child" in sys.orig_argv
     os.kill(os.getppid() if whom == "flow" and child else os.getpid(), signal.SIGKILL)
-    time.sleep(5)
+    time.sleep(5)  # the signal of the parent's death is on its way
 
 
 def watch(plan, me):
