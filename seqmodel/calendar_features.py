@@ -5,40 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pandas.tseries.frequencies import to_offset
 
 from seqmodel.errors import SpecError
 from seqmodel.grid import Grid
+from seqmodel.specs.steps import read_step
 
 Floats = NDArray[np.float64]
 
 HOUR = 3_600_000_000  # microseconds
 
 
-def measure_hour(local: pd.DatetimeIndex) -> Floats:
+def measure_hour(wall: pa.Array) -> Floats:
     """Return the time of day as a share of 24 hours."""
-    return np.asarray(local.hour + local.minute / 60 + local.second / 3600) / 24
+    hour, minute, second = (np.asarray(read(wall)) for read in (pc.hour, pc.minute, pc.second))
+    return (hour + minute / 60 + second / 3600) / 24
 
 
-def measure_weekday(local: pd.DatetimeIndex) -> Floats:
+def measure_weekday(wall: pa.Array) -> Floats:
     """Return the day of the week as a share of 7 days, Monday 0."""
-    return np.asarray(local.day_of_week) / 7
+    return np.asarray(pc.day_of_week(wall)) / 7
 
 
-def measure_day_of_year(local: pd.DatetimeIndex) -> Floats:
+def measure_day_of_year(wall: pa.Array) -> Floats:
     """Return the day of the year as a share of the mean year."""
-    return np.asarray(local.day_of_year - 1) / 365.25
+    return (np.asarray(pc.day_of_year(wall)) - 1) / 365.25
 
 
-def measure_month(local: pd.DatetimeIndex) -> Floats:
+def measure_month(wall: pa.Array) -> Floats:
     """Return the month as a share of 12 months."""
-    return np.asarray(local.month - 1) / 12
+    return (np.asarray(pc.month(wall)) - 1) / 12
 
 
-#: Name of the cycle -> share of its period that has passed, in [0, 1).
-CYCLES: dict[str, Callable[[pd.DatetimeIndex], Floats]] = {
+#: Name of the cycle -> share of its period that has passed, in [0, 1), at moments of a wall clock.
+CYCLES: dict[str, Callable[[pa.Array], Floats]] = {
     "hour": measure_hour,
     "weekday": measure_weekday,
     "day_of_year": measure_day_of_year,
@@ -53,7 +55,7 @@ CYCLES_OF = {"B": ("weekday", "day_of_year"), "W": ("day_of_year",), "YS": (), "
 def choose_cycles(grid: Grid) -> tuple[str, ...]:
     """Return the cycles that a grid can see."""
     if grid.step is None:
-        return CYCLES_OF.get(to_offset(grid.freq).rule_code.split("-")[0], ("month",))
+        return CYCLES_OF.get(read_step(grid.freq).rule, ("month",))
     if grid.step < 24 * HOUR:
         return ("hour", "weekday", "day_of_year")
     return ("weekday", "day_of_year") if grid.step < 7 * 24 * HOUR else ("day_of_year",)
@@ -72,18 +74,22 @@ def make_calendar(
     Returns:
         T x 2 * len(cycles).
     """
-    local = read_clock(moments, timezone)
+    wall = read_wall(moments, timezone)
     columns = []
     for name in cycles:
-        angle = 2 * np.pi * CYCLES[name](local)
+        angle = 2 * np.pi * CYCLES[name](wall)
         columns += [np.sin(angle), np.cos(angle)]
     return np.stack(columns, axis=1) if columns else np.empty((len(moments), 0))
 
 
-def read_clock(moments: NDArray[np.int64], timezone: str | None) -> pd.DatetimeIndex:
-    """Return what the clocks of a zone show at some moments (microseconds UTC)."""
-    utc = pd.DatetimeIndex(moments.astype("datetime64[us]")).tz_localize("UTC")
-    return utc.tz_convert(timezone or "UTC")
+def read_wall(moments: NDArray[np.int64], timezone: str | None) -> pa.Array:
+    """Return what the clocks on the walls of a zone show at some moments (microseconds UTC)."""
+    if timezone is not None:
+        import pandas as pd  # see seqmodel.specs.steps
+
+        utc = pd.DatetimeIndex(moments.astype("datetime64[us]")).tz_localize("UTC")
+        moments = utc.tz_convert(timezone).tz_localize(None).asi8
+    return pa.array(moments, pa.timestamp("us"))
 
 
 #: Names of the columns of `make_holidays`: today's, tomorrow's and yesterday's date is a holiday.
@@ -111,8 +117,10 @@ def make_holidays(moments: NDArray[np.int64], region: str, timezone: str | None)
             f"found features.holidays {region!r} without the package holidays, needed it; install"
             " seqmodel[holidays] or take the knob out"
         ) from None
+    import pandas as pd
+
     country, _, part = region.partition("-")
-    dates = read_clock(moments, timezone).tz_localize(None).normalize()
+    dates = pd.DatetimeIndex(np.asarray(read_wall(moments, timezone))).normalize()
     years = range(dates.year.min() - 1, dates.year.max() + 2) if len(dates) else range(0)
     try:
         known = holidays.country_holidays(country, subdiv=part or None, years=[*years])

@@ -14,39 +14,28 @@ the events of a series instead.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache
 from typing import final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.tseries.frequencies import to_offset
-from pandas.tseries.offsets import (
-    BMonthEnd,
-    BQuarterEnd,
-    BYearEnd,
-    Day,
-    MonthEnd,
-    QuarterEnd,
-    SemiMonthEnd,
-    Tick,
-    YearEnd,
-)
 
-from seqmodel.errors import DataError, SpecError
+from seqmodel.errors import DataError
 from seqmodel.specs.source import NO_GRID
+from seqmodel.specs.steps import UNITS, read_step
 
 Integers = NDArray[np.int64]
-MICROSECONDS_A_DAY = 86_400_000_000
+MICROSECONDS_A_DAY = UNITS["D"]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Calendar grids (weeks, months, business days) are listed between these days, and moments
 #: outside them are taken for damage.
 EARLIEST, LATEST = "1700-01-01", "2200-01-01"
-#: Steps that are named by their last day.
-ENDS = (MonthEnd, QuarterEnd, YearEnd, BMonthEnd, BQuarterEnd, BYearEnd, SemiMonthEnd)
 
 
 @cache
 def _list_moments(freq: str) -> Integers:
+    import pandas as pd  # see seqmodel.specs.steps
+
     moments = pd.date_range(EARLIEST, LATEST, freq=freq, unit="us")
     return moments.asi8
 
@@ -61,30 +50,16 @@ class Grid:
             are known from 1700 to 2200.
 
     Raises:
-        SpecError: if the step is not a whole number of microseconds.
+        SpecError: if it is no such alias, or no whole number of microseconds.
     """
 
     def __init__(self, freq: str) -> None:
         self.freq = freq
-        self._offset = to_offset("us" if freq == NO_GRID else freq)
-        if isinstance(self._offset, Tick) and self._offset.nanos % 1000:
-            raise SpecError(
-                f"found freq {freq!r}, needed whole microseconds; choose a longer source.freq"
-            )
-
-    @cached_property
-    def step(self) -> int | None:
-        """Length of a fixed step (microseconds); None for calendar steps."""
-        if isinstance(self._offset, Day):
-            return MICROSECONDS_A_DAY * self._offset.n
-        if isinstance(self._offset, Tick):
-            return int(self._offset.nanos // 1000)
-        return None
-
-    @property
-    def names_ends(self) -> bool:
-        """Whether a step is named by its last day and not by its beginning."""
-        return isinstance(self._offset, ENDS)
+        said = read_step("us" if freq == NO_GRID else freq)
+        #: Length of a fixed step (microseconds); None for calendar steps.
+        self.step = said.length
+        #: Whether a step is named by its last day and not by its beginning.
+        self.names_ends = said.names_ends
 
     def number(self, moments: Integers) -> Integers:
         """Return the number of the step that holds each moment (microseconds UTC)."""
@@ -136,9 +111,9 @@ class Grid:
 
 def to_microseconds(moment: datetime) -> int:
     """Return an aware moment as microseconds since 1970-01-01 UTC."""
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def to_datetime(microseconds: int) -> datetime:
     """Return microseconds since 1970-01-01 UTC as an aware datetime in UTC."""
-    return pd.Timestamp(microseconds, unit="us", tz="UTC").to_pydatetime()
+    return EPOCH + timedelta(microseconds=int(microseconds))

@@ -29,6 +29,7 @@ from typing import Any
 
 from seqmodel.errors import ChildDied, OutOfMemory, SeqmodelError, find_error
 from seqmodel.store.compiled import prepare_compiled
+from tasks.loading import load
 from tasks.weighing import Scales
 
 Tell = Callable[[dict[str, Any]], None]
@@ -269,7 +270,7 @@ def serve_on(parent: int, ready: Sequence[str]) -> None:
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     if _begin(parent):
         for module in ready:
-            import_module(module)
+            load(module)
         gc.freeze()
         gc.set_threshold(*RARELY)
         gc.enable()

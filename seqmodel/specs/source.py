@@ -6,11 +6,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from seqmodel.errors import SpecError
 from seqmodel.specs.base import Address, Columns, OneOrMoreColumns, Share, Spec, check_order
+from seqmodel.specs.steps import UNITS, read_step
 
 #: Steps in the season that a reader of such data would name first, by the alias of `freq`.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
-SECONDS_A_DAY = 86_400
 #: `freq` of events.
 NO_GRID = "none"
 
@@ -79,19 +80,11 @@ class SourceSpec(Spec):
     @field_validator("freq")
     @classmethod
     def _check_freq(cls, freq: str) -> str:
-        from pandas.tseries.frequencies import to_offset
-
-        if freq == NO_GRID:
-            return freq
-        try:
-            offset = to_offset(freq)
-        except ValueError:
-            offset = None
-        if offset is None or offset.n < 1:
-            raise ValueError(
-                f"found freq {freq!r}, needed a pandas alias of a positive step such as '15min',"
-                " 'h', 'D' or 'MS'; write one of these"
-            )
+        if freq != NO_GRID:
+            try:
+                read_step(freq)
+            except SpecError as error:
+                raise ValueError(str(error)) from None
         return freq
 
     @field_validator("timezone")
@@ -200,14 +193,10 @@ class SourceSpec(Spec):
         """Season of the baseline and of MASE (steps)."""
         if self.season_length is not None or self.irregular:
             return self.season_length or 1
-        from pandas.tseries.frequencies import to_offset
-        from pandas.tseries.offsets import Day, Tick
-
-        offset = to_offset(self.freq)
-        if isinstance(offset, Tick) and not isinstance(offset, Day):
-            steps = SECONDS_A_DAY / (offset.nanos / 1e9)
-            return max(1, round(steps))
-        return max(1, SEASONS.get(offset.rule_code.split("-")[0], 1) // offset.n)
+        step = read_step(self.freq)
+        if step.length is not None and step.rule != "D":
+            return max(1, round(UNITS["D"] / step.length))
+        return max(1, SEASONS.get(step.rule, 1) // step.count)
 
 
 class GridSpec(Spec):

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandas.tseries.frequencies import to_offset
-from pandas.tseries.offsets import BusinessHour
 
-from seqmodel.grid import EARLIEST, LATEST, MICROSECONDS_A_DAY, Grid
+from seqmodel.grid import EARLIEST, LATEST
 from seqmodel.specs import SourceSpec
+from seqmodel.specs.steps import read_step
 
 MICROSECONDS = pa.timestamp("us", tz="UTC")
 
@@ -36,15 +34,6 @@ class Moments:
 
     utc: pa.Array
     faults: tuple[tuple[pa.Array, str], ...] = ()
-
-
-@cache
-def counts_days(freq: str) -> bool:
-    """Whether a step is made of whole days, so that a timestamp on the grid names a day."""
-    step = Grid(freq).step
-    if step is None:
-        return not isinstance(to_offset(freq), BusinessHour)
-    return step % MICROSECONDS_A_DAY == 0
 
 
 def read_moments(column: pa.Array, source: SourceSpec) -> Moments:
@@ -72,7 +61,7 @@ def _read_naive(column: pa.Array, source: SourceSpec) -> Moments:
     if source.nonexistent == "quarantine":
         skipped = pc.not_equal(pc.local_timestamp(utc.cast(pa.timestamp("us", tz=zone))), naive)
         faults.append((skipped, f"timestamp does not exist in {zone}"))
-    if counts_days(source.freq):
+    if not source.irregular and read_step(source.freq).counts_days:
         utc = naive.cast(MICROSECONDS)
         between = pc.not_equal(pc.floor_temporal(naive, unit="day"), naive)
         faults = [(pc.and_(mask, between), reason) for mask, reason in faults]

@@ -6,12 +6,20 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seqmodel.calendar_features import CYCLES, HOLIDAYS, choose_cycles, make_calendar, make_holidays
+from seqmodel.calendar_features import (
+    CYCLES,
+    HOLIDAYS,
+    choose_cycles,
+    make_calendar,
+    make_holidays,
+    read_wall,
+)
 from seqmodel.errors import SpecError
 from seqmodel.grid import Grid
 from seqmodel.specs import FeatureSpec
@@ -47,8 +55,8 @@ def test_a_cycle_is_where_the_calendar_says(cycle, moment, passed):
 
 @pytest.mark.parametrize("cycle", CYCLES)
 def test_a_share_is_at_least_zero_and_below_one(cycle):
-    moments = pd.date_range("1999-12-25", "2001-01-07", freq="37min", tz="UTC")
-    shares = CYCLES[cycle](moments)
+    moments = pd.date_range("1999-12-25", "2001-01-07", freq="37min")
+    shares = CYCLES[cycle](pa.array(moments))
     assert shares.min() >= 0
     assert shares.max() < 1
 
@@ -58,6 +66,21 @@ def test_every_cycle_can_be_named_in_a_spec(cycle):
     assert FeatureSpec(calendar=(cycle,)).calendar == (cycle,)
     allowed = get_args(get_args(get_args(FeatureSpec.model_fields["calendar"].annotation)[0])[0])
     assert set(allowed) == set(CYCLES)
+
+
+@settings(deadline=None)
+@given(
+    moments=st.lists(st.integers(-(10**16), 7 * 10**15), min_size=1, max_size=50),
+    zone=st.sampled_from([None, "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]),
+)
+def test_the_wall_shows_what_the_calendar_of_pandas_says(moments, zone):
+    wall = read_wall(np.array(moments), zone)
+    local = pd.to_datetime(moments, unit="us", utc=True).tz_convert(zone or "UTC")
+    time = local.hour + local.minute / 60 + local.second / 3600
+    assert CYCLES["hour"](wall).tolist() == (time / 24).tolist()
+    assert CYCLES["weekday"](wall).tolist() == (local.day_of_week / 7).tolist()
+    assert CYCLES["day_of_year"](wall).tolist() == ((local.day_of_year - 1) / 365.25).tolist()
+    assert CYCLES["month"](wall).tolist() == ((local.month - 1) / 12).tolist()
 
 
 def test_the_zone_moves_the_clock_and_follows_its_summer_time():

@@ -63,3 +63,11 @@ def print_much(_job, _tell):
 
 def say_nothing(_job, _tell):
     os._exit(3)
+
+
+def make_frame(_job, _tell):
+    loaded = [name for name in ("keras", "matplotlib", "pandas", "scipy") if sys.modules.get(name)]
+    import pyarrow as pa
+
+    column = pa.table({"a": [1.0, None]}).to_pandas()["a"]
+    return {"loaded": loaded, "later": pa.array(column, from_pandas=True).to_pylist()}

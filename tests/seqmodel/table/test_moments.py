@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodel.specs import SourceSpec
-from seqmodel.table.moments import counts_days, read_moments, to_utc
+from seqmodel.table.moments import read_moments, to_utc
 
 BERLIN = "Europe/Berlin"
 
@@ -61,14 +61,6 @@ def test_quarantine_flags_the_fold_and_the_gap_and_nothing_else():
         "timestamp is ambiguous in Europe/Berlin",
         "timestamp does not exist in Europe/Berlin",
     ]
-
-
-@pytest.mark.parametrize(
-    ("freq", "days"),
-    [("h", False), ("15min", False), ("bh", False), ("D", True), ("2D", True), ("MS", True)],
-)
-def test_steps_of_whole_days_are_told_from_shorter_ones(freq, days):
-    assert counts_days(freq) is days
 
 
 @pytest.mark.parametrize("freq", ["D", "MS"])
