@@ -8,17 +8,15 @@ made) they are the Keras layers. The quick way knows first derivatives only.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import keras
 from keras import ops
 
+from seqmodel.models.parts import count_parts
 from seqmodel.models.recurrence import GRU, LSTM, Cell, run_parts
 
 PACKAGE = "seqmodel"
-#: Fewer windows in a part waste the vector units.
-SMALLEST_PART = 32
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -115,13 +113,6 @@ def _append(kernel: Any, bias: Any) -> Any:
     return ops.concatenate([ops.convert_to_tensor(kernel), ops.expand_dims(bias, 0)], axis=0)
 
 
-def _count_parts(windows: int) -> int:
-    """Return how many parts a batch is cut into: one a core, equal, none too small."""
-    # Whatever the size of TensorFlow's pool: the thread that calls works beside a pool of one.
-    most = min(os.cpu_count() or 1, windows // SMALLEST_PART)
-    return next((parts for parts in range(most, 1, -1) if windows % parts == 0), 1)
-
-
 def _run(
     layer: Any,
     prepared: tuple[Cell, tuple[Any, Any], Any],
@@ -137,7 +128,7 @@ def _run(
     if layer.go_backwards:
         sequences = ops.flip(sequences, axis=1)
     windows, lookback, _ = sequences.shape
-    parts = _count_parts(windows)
+    parts = count_parts(windows)
     turned = ops.transpose(sequences, (1, 2, 0))  # L x F x N
     turned = ops.concatenate([turned, ops.ones((lookback, 1, windows))], axis=1)
     inputs = ops.split(turned, parts, axis=-1)

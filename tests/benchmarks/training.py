@@ -2,12 +2,13 @@
 
     python -m tests.benchmarks.training --kind gru --units 128 --batch 256
 
-The last line is JSON: windows_per_s of our layer, gflops (those of the layer's matrix products:
-three of the forward's, for the step and its two gradients), sgemm_gflops (large float32 products,
-the better of numpy's and TensorFlow's), share (gflops / sgemm_gflops), plain_windows_per_s (the
-Keras layer with XLA) and faster (ours / plain). All are medians over rounds; a round measures
-everything, one after the other, and share and faster are medians of the rounds' own ratios, so that
-what slows the machine for a while slows both sides of a ratio.
+The last line is JSON: windows_per_s of our layer in our training step, gflops (those of the layer's
+matrix products: three of the forward's, for the step and its two gradients), sgemm_gflops (large
+float32 products, the better of numpy's and TensorFlow's), share (gflops / sgemm_gflops),
+plain_windows_per_s (the Keras layer in `train_on_batch` with XLA) and faster (ours / plain). All are
+medians over rounds; a round measures everything, one after the other, and share and faster are
+medians of the rounds' own ratios, so that what slows the machine for a while slows both sides of a
+ratio.
 """
 
 from __future__ import annotations
@@ -98,10 +99,12 @@ def make_products() -> dict[str, Callable[[], object]]:
 
 
 def make_trainings(knobs: argparse.Namespace) -> dict[str, Callable[[], object]]:
-    """Return a few steps of training with our layer and with the one of Keras."""
+    """Return a few steps of training with our layer and step, and with those of Keras."""
     import keras
 
+    from seqmodel.gathering import Batch
     from seqmodel.models.fast import FastGRU, FastLSTM
+    from seqmodel.training.stepping import make_step
 
     kinds = {
         "gru": {"ours": FastGRU, "plain": keras.layers.GRU},
@@ -112,15 +115,21 @@ def make_trainings(knobs: argparse.Namespace) -> dict[str, Callable[[], object]]
     past = rng.normal(size=(knobs.batch, *shape)).astype("float32")
     targets = rng.normal(size=(knobs.batch, HORIZON)).astype("float32")
 
-    def make(layer: Any) -> Callable[[], object]:
+    weights = np.ones(knobs.batch, "float32")
+    batch = Batch({"past": past}, targets, weights, None)
+
+    def make(layer: Any, *, ours: bool) -> Callable[[], object]:
         keras.utils.set_random_seed(0)
-        inputs = keras.Input(shape)
+        inputs = keras.Input(shape, name="past")
         outputs = keras.layers.Dense(HORIZON)(layer(knobs.units)(inputs))
         model = keras.Model(inputs, outputs)
         model.compile(keras.optimizers.Adam(1e-3, clipnorm=1.0), "mae", jit_compile=True)
+        if ours:
+            step = make_step(model, compiled=True)
+            return lambda: [step(batch.inputs, batch) for _ in range(STEPS)]
         return lambda: [float(model.train_on_batch(past, targets)) for _ in range(STEPS)]
 
-    return {name: make(layer) for name, layer in kinds[knobs.kind].items()}
+    return {name: make(layer, ours=name == "ours") for name, layer in kinds[knobs.kind].items()}
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_an_initial_state_is_read_and_has_a_gradient(pair, sequences, counted):
 @KINDS
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_parts_change_nothing(pair, parts, monkeypatch, counted):
-    monkeypatch.setattr(fast, "_count_parts", lambda _: parts)
+    monkeypatch.setattr(fast, "count_parts", lambda _: parts)
     quick, plain = make_pair(pair, return_sequences=True)
     assert_same(quick, plain, make_inputs())
     assert counted == [parts]
@@ -208,10 +208,3 @@ def test_one_seed_gives_one_result(pair):
     (ours, gradients), (again, repeated) = (differentiate(layer, make_inputs()) for _ in range(2))
     for a, b in zip(ours + gradients, again + repeated, strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_parts_are_equal_and_not_too_small():
-    for windows in (1, 31, 33, 64, 96, 256, 1000):
-        parts = fast._count_parts(windows)
-        assert windows % parts == 0
-        assert parts == 1 or windows // parts >= fast.SMALLEST_PART
