@@ -5,8 +5,8 @@
 The last line is JSON: windows_per_s of our layer in our training step, gflops (those of the layer's
 matrix products: three of the forward's, for the step and its two gradients), sgemm_gflops (large
 float32 products, the better of numpy's and TensorFlow's), share (gflops / sgemm_gflops),
-plain_windows_per_s (the Keras layer in `train_on_batch` with XLA) and faster (ours / plain). All are
-medians over rounds; a round measures everything, one after the other, and share and faster are
+plain_windows_per_s (the Keras layer in `train_on_batch` with XLA) and faster (ours / plain). All
+are medians over rounds; a round measures everything, one after the other, and share and faster are
 medians of the rounds' own ratios, so that what slows the machine for a while slows both sides of a
 ratio.
 """
