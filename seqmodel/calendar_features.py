@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from seqmodel.errors import SpecError
 from seqmodel.grid import Grid
-from seqmodel.specs.steps import read_step
+from seqmodel.specs.steps import UNITS, read_step
 
 Floats = NDArray[np.float64]
-
-HOUR = 3_600_000_000  # microseconds
 
 
 def measure_hour(wall: pa.Array) -> Floats:
@@ -39,7 +37,7 @@ def measure_month(wall: pa.Array) -> Floats:
     return (np.asarray(pc.month(wall)) - 1) / 12
 
 
-#: Name of the cycle -> share of its period that has passed, in [0, 1), at moments of a wall clock.
+#: Name of the cycle -> shares of its period that have passed, T in [0, 1), at T of a wall's times.
 CYCLES: dict[str, Callable[[pa.Array], Floats]] = {
     "hour": measure_hour,
     "weekday": measure_weekday,
@@ -56,9 +54,9 @@ def choose_cycles(grid: Grid) -> tuple[str, ...]:
     """Return the cycles that a grid can see."""
     if grid.step is None:
         return CYCLES_OF.get(read_step(grid.freq).rule, ("month",))
-    if grid.step < 24 * HOUR:
+    if grid.step < UNITS["D"]:
         return ("hour", "weekday", "day_of_year")
-    return ("weekday", "day_of_year") if grid.step < 7 * 24 * HOUR else ("day_of_year",)
+    return ("weekday", "day_of_year") if grid.step < 7 * UNITS["D"] else ("day_of_year",)
 
 
 def make_calendar(
@@ -83,7 +81,15 @@ def make_calendar(
 
 
 def read_wall(moments: NDArray[np.int64], timezone: str | None) -> pa.Array:
-    """Return what the clocks on the walls of a zone show at some moments (microseconds UTC)."""
+    """Return what the clocks on the walls of a zone show.
+
+    Args:
+        moments: T moments (microseconds UTC).
+        timezone: IANA zone, None for UTC.
+
+    Returns:
+        T times without a zone (microseconds).
+    """
     if timezone is not None:
         import pandas as pd  # see seqmodel.specs.steps
 

@@ -3,7 +3,8 @@
 Everything here is feature-major, U x N instead of N x U, so that the gates of a step are contiguous
 blocks of rows: slices and gate products need no copies. A batch is cut into parts that know nothing
 of each other; inside one loop body the compiler then runs one part's small matrix products beside
-the other's, a core each, where a single product of that size would not keep two cores busy.
+the other's, a core each, where a single product of that size would not keep two cores busy. In
+training a batch is such a part already (`seqmodel.training.stepping`).
 
 The forward loop stores for each step not the gates but the local slopes that the backward needs, so
 that the backward loop is one product of slopes and gradient, and three matrix products: the state's

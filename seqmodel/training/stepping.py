@@ -11,8 +11,8 @@ program of its own, all at the same time; their means make the step:
 batch ──┬── part 0: loss, gradients ──┬── means ── optimiser
         └── part 1: loss, gradients ──┘
 
-Inside one program two cores work no faster than one: a small product is over before a second
-thread has heard of it.
+Inside one program a second core helps little, or not at all: a small product is over before another
+thread has heard of it (tests/benchmarks/README.md).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _make_direct_step(model: Any) -> Step:
 
 
 def _count_cores(model: Any) -> int:
-    """Return how many parts may be differentiated at the same time."""
+    """Return how many cores may work at one batch, each at a part of its own."""
     import tensorflow as tf
 
     # What else a network changes as it reads, such as means of batches, is of all windows.
