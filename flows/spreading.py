@@ -22,7 +22,7 @@ from seqmodel.store.refs import ModelRef, RunRef, ServingRef, TableRef, Validate
 from tasks.backtest_shard import backtest_shard
 from tasks.caching import call_all
 from tasks.clusters import make_runner, told_where
-from tasks.crew import NETWORK, hold_crew
+from tasks.crew import GRAPH, NETWORK, hold_crew
 from tasks.forecast_shard import forecast_shard
 from tasks.measure_shard import measure_shard
 from tasks.request_runs import request_runs
@@ -55,7 +55,8 @@ def forecast_shards(
         jobs = [{name: one.model_dump(mode="json") for name, one in job.items()} for job in named]
         request_runs(spec.runner.deployment, jobs, spec.forecast.deadline)
     # Shards done elsewhere are taken from the cache; one that failed there is tried here.
-    ready = NETWORK if serving.model and spec.runner.kind == "local" else ()
+    network = GRAPH if serving.graph else NETWORK
+    ready = network if serving.model and spec.runner.kind == "local" else ()
     return _spread("forecast", shared, shards, spec, records, ready)
 
 

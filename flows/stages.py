@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from flows.naming import decide_moment
 from flows.spreading import backtest_shards, forecast_shards, measure_shards
 from seqmodel.ablation import WITHOUT, leave_out
-from seqmodel.errors import ChildDied, SeqmodelError, SpecError
+from seqmodel.errors import ChildDied, SeqmodelError, SpecError, StoreError
 from seqmodel.refitting import plan_refits
 from seqmodel.reporting.composing import BASELINES, Course
 from seqmodel.reporting.night import StepRecord
@@ -40,6 +40,7 @@ from tasks.elect import elect
 from tasks.forecast import forecast
 from tasks.ingest import ingest
 from tasks.look import look
+from tasks.make_graph import make_graph
 from tasks.measure_shard import list_measured_shards
 from tasks.monitor import monitor
 from tasks.promote import promote
@@ -255,9 +256,22 @@ def _forecast(course: Course, serving: ServingRef, spec: PipelineSpec) -> Foreca
     if len(shards) == 1:
         return call(forecast, course.steps, **what)
     fence = look_at_fence(judged, spec)
+    quick = _find_graph(course, serving, spec)
     with _summed_up(course, f"{len(shards)} forecast shards") as ran:
-        parts = forecast_shards(judged, serving, shards, spec, ran)
+        parts = forecast_shards(judged, quick, shards, spec, ran)
     return call(publish_shards, course.steps, parts=parts, fence=fence, **what)
+
+
+def _find_graph(course: Course, serving: ServingRef, spec: PipelineSpec) -> ServingRef:
+    """Let shards do without Keras; a version that has no graphs forecasts with it."""
+    if serving.model is None or spec.forecast.runtime == "keras":
+        return serving
+    try:
+        graph = call(make_graph, course.steps, model=serving.model, spec=spec)
+    except (StoreError, ChildDied) as error:
+        course.notes.append(f"the shards are forecast by Keras: {error}")
+        return serving
+    return serving.model_copy(update={"graph": graph})
 
 
 @contextmanager

@@ -11,7 +11,6 @@ Both graphs are the network alone: what comes before it (features, scaling, wind
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,13 +45,13 @@ def export_model(bundle: Path, form: Form, out: Path) -> Path:
         StoreError: if the bundle is damaged or of another release, or `out` is taken.
         SpecError: if the form cannot be written here.
     """
-    _check_tools(form)
+    _check_backend()
     store, key = Store(bundle.absolute().parent), bundle.absolute().name
     manifest = read_manifest(store, key)
     with draft_folder(out) as folder:
         model, fitted, spec = load_model(store, key)
         target = folder / NAMES[form]
-        _write(model, form, target)
+        write_network(model, form, target)
         copy_file(store.path(key) / PREPROCESSOR, folder)
         write_about(
             folder,
@@ -78,7 +77,7 @@ def export_model(bundle: Path, form: Form, out: Path) -> Path:
     return out / NAMES[form]
 
 
-def _check_tools(form: Form) -> None:
+def _check_backend() -> None:
     """Refuse what cannot be done here before anything is loaded."""
     import keras
 
@@ -87,15 +86,19 @@ def _check_tools(form: Form) -> None:
             f"found the backend {keras.backend.backend()}, needed tensorflow to export; set"
             " KERAS_BACKEND=tensorflow: a version is the same under every backend"
         )
-    missing = [name for name in ("tf2onnx", "onnx") if form == "onnx" and find_spec(name) is None]
-    if missing:
-        raise SpecError(
-            f"found no {missing[0]} installed, needed it for --format onnx; install the extra"
-            " [onnx]"
-        )
 
 
-def _write(model: Any, form: Form, target: Path) -> None:
+def write_network(model: Any, form: Form, target: Path) -> None:
+    """Write a network in another form.
+
+    Args:
+        model: a Keras model; its layers may be changed on the way, so it is of no use afterwards.
+        form: which.
+        target: file or folder to make.
+
+    Raises:
+        StoreError: if the form has no operator for what the network does.
+    """
     import keras
 
     try:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from seqmodel.calibrating import Calibrated
 from seqmodel.calibration import Calibration
 from seqmodel.classifying import drop_unsaid, forecast_classes
-from seqmodel.errors import SeqmodelError
+from seqmodel.errors import SeqmodelError, StoreError
+from seqmodel.graphs import load_graph
 from seqmodel.loading import load_model
 from seqmodel.models.naive import Baseline
 from seqmodel.panel import Panel
@@ -26,11 +27,19 @@ from seqmodel.predictors import Ensemble, Network, Predictor, Statistical
 from seqmodel.publishing import publish_shards
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.bundles import BASELINE as BASELINE_FILE
-from seqmodel.store.bundles import CALIBRATION, ENSEMBLE, member_key, read_manifest, read_spec
+from seqmodel.store.bundles import (
+    CALIBRATION,
+    ENSEMBLE,
+    MANIFEST,
+    member_key,
+    read_manifest,
+    read_spec,
+)
 from seqmodel.store.champion import BASELINE
+from seqmodel.store.fingerprints import digest_file
 from seqmodel.store.forecasts import drop_parts, forecast_key, read_fence, stage_part
 from seqmodel.store.parts import PartRef, Shard
-from seqmodel.store.refs import ForecastRef, ModelRef, TableRef
+from seqmodel.store.refs import ForecastRef, GraphRef, ModelRef, TableRef
 from seqmodel.store.store import Store
 from seqmodel.telling import Tally, Teller
 from seqmodel.windowing import load_panel
@@ -40,29 +49,45 @@ Floats = NDArray[np.float64]
 HEAD_ROWS = 5
 
 
-def load_predictor(store: Store, key: str) -> Predictor:
+def load_predictor(store: Store, key: str, graph: GraphRef | None = None) -> Predictor:
     """Load whatever a bundle holds, calibrated or not, after checking every byte of it.
+
+    Args:
+        store: the data root.
+        key: of the bundle.
+        graph: its networks as graphs, to do without Keras.
 
     Raises:
         StoreError: if a file is missing, changed, or cannot be loaded safely.
     """
     manifest = read_manifest(store, key)
+    if graph and graph.made_of != digest_file(store.path(key) / MANIFEST):
+        raise StoreError(
+            f"found {graph.key} made of another version than {key}, needed its own graphs; run"
+            " again"
+        )
     if ENSEMBLE in manifest["files"]:
-        found: Predictor = _load_ensemble(store, key, read_spec(store, key, manifest))
+        found: Predictor = _load_ensemble(store, key, read_spec(store, key, manifest), graph)
     else:
-        found = Network(*load_model(store, key))
+        found = _load_network(store, key, graph)
     if CALIBRATION not in manifest["files"]:
         return found
     calibration = Calibration.from_json(store.read_json(f"{key}/{CALIBRATION}"))
     return Calibrated(found, calibration, read_spec(store, key, manifest))
 
 
-def _load_ensemble(store: Store, key: str, spec: PipelineSpec) -> Ensemble:
+def _load_network(store: Store, key: str, graph: GraphRef | None, member: str = "") -> Network:
+    if graph is None:
+        return Network(*load_model(store, key))
+    return Network(*load_graph(store, graph, key, member))
+
+
+def _load_ensemble(store: Store, key: str, spec: PipelineSpec, graph: GraphRef | None) -> Ensemble:
     said = store.read_json(f"{key}/{ENSEMBLE}")
     members = [
         Statistical(Baseline.from_json(store.read_json(f"{place}/{BASELINE_FILE}")), spec)
         if kind == "baseline"
-        else Network(*load_model(store, place))
+        else _load_network(store, place, graph, place.removeprefix(f"{key}/"))
         for position, kind in enumerate(said["kinds"], start=1)
         for place in (member_key(key, position),)
     ]
@@ -121,10 +146,25 @@ def forecast_table(
 
 
 def load_teller(
-    store: Store, table: TableRef, model: ModelRef | None, spec: PipelineSpec
+    store: Store,
+    table: TableRef,
+    model: ModelRef | None,
+    spec: PipelineSpec,
+    graph: GraphRef | None = None,
 ) -> Teller:
-    """Load what forecasts a table: the version that serves, or the baseline."""
-    predictor = load_predictor(store, model.key) if model else None
+    """Load what forecasts a table: the version that serves, or the baseline.
+
+    Args:
+        store: the data root.
+        table: what is forecast.
+        model: the version; None for the baseline.
+        spec: the pipeline.
+        graph: the version's networks as graphs, to do without Keras.
+
+    Raises:
+        StoreError: if the version is damaged, or the graphs are not its own.
+    """
+    predictor = load_predictor(store, model.key, graph) if model else None
     return Teller.open(store, table, predictor, model.version if model else BASELINE, spec)
 
 

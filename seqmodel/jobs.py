@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from seqmodel.specs import PipelineSpec
 from seqmodel.store.parts import PredictionsRef, Shard
-from seqmodel.store.refs import ModelRef, RunRef, TableRef, WindowsRef
+from seqmodel.store.refs import GraphRef, ModelRef, RunRef, TableRef, WindowsRef
 from seqmodel.store.store import Store
 
 Tell = Callable[[dict[str, Any]], None]
@@ -80,6 +80,16 @@ class ShardJob(ForecastJob):
     """Forecast one shard and stage it."""
 
     shard: Shard
+    graph: GraphRef | None = None
+
+
+class GraphJob(BaseModel):
+    """Make the graphs of a version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: str
+    model: ModelRef
 
 
 class WatchJob(Job):
@@ -158,12 +168,12 @@ def forecast(job: dict[str, Any], _tell: Tell) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _load_teller(described: str) -> Any:
+def _load_teller(described: str, graph: GraphRef | None) -> Any:
     """Load what forecasts, once for the shards of a table that this process is asked for."""
     from seqmodel.forecasting import load_teller
 
     j = ForecastJob.model_validate_json(described)
-    return load_teller(j.store, j.table, j.model, j.spec)
+    return load_teller(j.store, j.table, j.model, j.spec, graph)
 
 
 def forecast_shard(job: dict[str, Any], _tell: Tell) -> Any:
@@ -171,8 +181,16 @@ def forecast_shard(job: dict[str, Any], _tell: Tell) -> Any:
     from seqmodel.forecasting import forecast_shard as tell_shard
 
     j = ShardJob.model_validate(job)
-    teller = _load_teller(j.model_dump_json(exclude={"shard"}))
+    teller = _load_teller(j.model_dump_json(exclude={"shard", "graph"}), j.graph)
     return tell_shard(j.store, j.table, teller, j.shard, j.spec).model_dump(mode="json")
+
+
+def make_graph(job: dict[str, Any], _tell: Tell) -> Any:
+    """Run a `GraphJob`; return a `GraphRef` as JSON."""
+    from seqmodel.graphing import make_graph as make
+
+    j = GraphJob.model_validate(job)
+    return make(Store(Path(j.root)), j.model).model_dump(mode="json")
 
 
 def watch(job: dict[str, Any], _tell: Tell) -> Any:

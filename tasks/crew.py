@@ -37,6 +37,8 @@ ALONE = {
 }
 #: What a job with a network loads first, most of its time at the beginning.
 NETWORK = ("keras", "seqmodel.jobs")
+#: The same of a job with graphs, a tenth of a second each.
+GRAPH = ("onnxruntime", "seqmodel.forecasting", "seqmodel.jobs")
 #: Children of one worker process at most; there are as many as it has jobs at the same time.
 MOST = 64
 

@@ -23,6 +23,7 @@ def forecast_shard(
         spec=spec,
         table=judged.table,
         model=serving.model,
+        graph=serving.graph,
         shard=shard,
     )
     answer = run_by_crew(

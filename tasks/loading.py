@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.abc import MetaPathFinder
 from typing import Any, final
 
+#: What is imported behind the curtain.
+BEHIND = ("keras", "onnxruntime")
 #: What Keras looks for when it is imported, and Arrow at its first array. Children that forecast
 #: give them arrays only; frames and sparse matrices would cost each .3 s and 50 MB.
 LEFT_OUT = ("pandas", "scipy")
@@ -23,12 +25,12 @@ class _Curtain(MetaPathFinder):
 
 
 def load(module: str) -> None:
-    """Import a module; Keras without what it need not have.
+    """Import a module; those that run networks without what they need not have.
 
     Args:
         module: its name.
     """
-    if module != "keras":
+    if module not in BEHIND:
         import_module(module)
         return
     curtain = _Curtain()

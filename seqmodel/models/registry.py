@@ -85,7 +85,7 @@ def build_model(spec: ModelSpec, shapes: InputShapes, output: OutputSpec) -> Any
 
 def register_layers() -> None:
     """Import whatever a stored network may name."""
-    for name in {entry.module for entry in MODELS.values()}:
+    for name in {"seqmodel.models.endings", *(entry.module for entry in MODELS.values())}:
         import_module(name)
 
 

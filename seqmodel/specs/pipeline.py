@@ -34,6 +34,12 @@ class ForecastSpec(Spec):
     at_once: int = Field(
         2, ge=1, le=64, description="processes that work at shards at the same time (processes)"
     )
+    runtime: Literal["onnx", "keras"] = Field(
+        "onnx",
+        description="what runs the networks of a table in several shards: onnx starts at once and"
+        " in little memory, keras is quicker for recurrent networks over hundreds of thousands of"
+        " series (a name)",
+    )
     stale: int | None = Field(
         None,
         ge=0,

@@ -15,6 +15,7 @@ from seqmodel.store.bundles import read_model
 from seqmodel.store.champion import BASELINE, read_champion
 from seqmodel.store.fingerprints import SHORT, digest_folder, digest_value
 from seqmodel.store.forecasts import read_forecast
+from seqmodel.store.graphs import GRAPHS, check_graph
 from seqmodel.store.store import Store
 
 
@@ -22,7 +23,7 @@ class Finding(BaseModel):
     """What one stored thing was found to be.
 
     Attributes:
-        kind: `pointer`, `model`, `forecast`, `table` or `windows`.
+        kind: `pointer`, `model`, `forecast`, `graph`, `table` or `windows`.
         name: its key below the data root.
         damage: one sentence; nothing where all is well.
     """
@@ -39,6 +40,7 @@ def check_store(store: Store, pipeline: str) -> Iterator[Finding]:
     checks: dict[str, Callable[[Path], Any]] = {
         "models": lambda folder: read_model(store, pipeline, folder.name),
         "forecasts": read_forecast,
+        "graphs": lambda folder: check_graph(store, f"{pipeline}/{GRAPHS}/{folder.name}"),
         "tables": _check_name,
         "windows": _check_name,
     }

@@ -177,20 +177,40 @@ class ModelRef(Ref):
         return (self.key,)
 
 
+class GraphRef(Ref):
+    """The networks of a version as ONNX graphs, which forecast without Keras.
+
+    Attributes:
+        key: folder of the graphs.
+        fingerprint: sha256 of its manifest.
+        made_of: sha256 of the manifest of the version's bundle.
+    """
+
+    key: str
+    fingerprint: str
+    made_of: str
+
+    def needs(self) -> tuple[str, ...]:
+        """See `Ref.needs`."""
+        return (self.key,)
+
+
 class ServingRef(Ref):
     """Which version serves at a moment, and what was passed over on the way to it.
 
     Attributes:
         model: the version; None means the baseline.
         notes: one sentence for each version that could not be used.
+        graph: its networks for shards that forecast without Keras.
     """
 
     model: ModelRef | None
     notes: tuple[str, ...] = ()
+    graph: GraphRef | None = None
 
     def needs(self) -> tuple[str, ...]:
         """See `Ref.needs`."""
-        return self.model.needs() if self.model else ()
+        return tuple(key for ref in (self.model, self.graph) if ref for key in ref.needs())
 
 
 class BacktestRef(Ref):

@@ -20,6 +20,7 @@ from seqmodel.store.bundles import MEMBERS
 from seqmodel.store.champion import read_champion
 from seqmodel.store.fingerprints import SHORT
 from seqmodel.store.forecasts import MANIFEST as PUBLISHED
+from seqmodel.store.graphs import GRAPHS
 from seqmodel.store.store import STAGING, Store
 from seqmodel.store.versions import list_versions
 
@@ -131,6 +132,10 @@ class Sweep:
                 self.tables.add(str(one.manifest.get("table"))[:SHORT])
             else:
                 yield f"{self.pipeline}/models/{name}"
+        # The graphs of a version go with it.
+        for path in self._list(GRAPHS):
+            if path.name in versions and path.name not in self.stays:
+                yield f"{self.pipeline}/{GRAPHS}/{path.name}"
 
     def _list(self, room: str) -> list[Path]:
         place = self.store.path(f"{self.pipeline}/{room}")

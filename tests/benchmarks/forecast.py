@@ -1,6 +1,6 @@
 """Forecast many series: from a canonical table to a published forecast, in shards, on two cores.
 
-    python -m tests.benchmarks.forecast --series 100000 [--kind gru] [--peer]
+    python -m tests.benchmarks.forecast --series 100000 [--kind gru] [--runtime keras] [--peer]
 
 The table is hourly, eight days a series; the model was trained on 500 of the series, to the others
 it is new: they are scaled by their own lookback. A tenth of the series and all of them are forecast
@@ -8,7 +8,9 @@ by processes of their own that begin with nothing loaded. The last line is JSON:
 series_per_s (from the first byte read, imports, loading and compiling included, to the manifest in
 place), steady_series_per_s (of the difference between a tenth and all: what a longer run tends to),
 start_s (what does not depend on the number), exponent (of the time: 1 is linear),
-peak_rss_mb (of the whole process tree) and rss_ratio (all against a tenth).
+peak_rss_mb (of the whole process tree) and rss_ratio (all against a tenth). The networks' graphs
+are made once a version, before its first forecast in many shards: graph_s, by a process of its own
+that begins with nothing loaded and is not part of seconds.
 
 With `--peer` neuralforecast forecasts the same table by a GRU of 64 units in an environment of its
 own, Parquet to Parquet as well, by a process that begins with nothing loaded: peer_series_per_s,
@@ -39,7 +41,7 @@ TAUGHT, TAUGHT_STEPS = 500, 960
 CHILDREN = 2
 
 
-def make_spec(kind: str) -> Any:
+def make_spec(kind: str, runtime: str = "onnx") -> Any:
     """Return the pipeline that is measured: lookback 168, horizon 24, three quantiles."""
     from seqmodel.specs import PipelineSpec
 
@@ -51,7 +53,7 @@ def make_spec(kind: str) -> Any:
             "model": {"kind": kind},
             "train": {"epochs": 1, "windows_per_epoch": 4096},
             "backtest": {"cutoffs": 1},
-            "forecast": {"at_once": CHILDREN},
+            "forecast": {"at_once": CHILDREN, "runtime": runtime},
         }
     )
 
@@ -100,16 +102,29 @@ def train(root: Path, kind: str) -> Any:
     return train_model(store, windows, spec, AS_OF, {}, lambda _: None, table=table)
 
 
-def run_forecast(root: Path, kind: str, table: Any, model: Any) -> dict[str, Any]:
+def put_graph(root: Path, model: Any) -> Any:
+    """Make the graphs of the model, as the task does; return their ref."""
+    from seqmodel.graphing import make_graph
+    from seqmodel.store.refs import ModelRef
+    from seqmodel.store.store import Store
+
+    return make_graph(Store(root), ModelRef.model_validate(model))
+
+
+def run_forecast(
+    root: Path, kind: str, table: Any, model: Any, graph: Any = None
+) -> dict[str, Any]:
     """Plan, forecast the shards and publish, as the tasks do."""
-    from tasks.crew import NETWORK, hold_crew
+    from tasks.crew import GRAPH, NETWORK, hold_crew
 
     # As in the flow the children load while it plans.
-    with hold_crew(CHILDREN, NETWORK) as crew:
-        return run_shards(crew, root, kind, table, model)
+    with hold_crew(CHILDREN, GRAPH if graph else NETWORK) as crew:
+        return run_shards(crew, root, kind, table, model, graph)
 
 
-def run_shards(crew: Any, root: Path, kind: str, table: Any, model: Any) -> dict[str, Any]:
+def run_shards(
+    crew: Any, root: Path, kind: str, table: Any, model: Any, graph: Any
+) -> dict[str, Any]:
     """Plan, forecast the shards by a crew and publish."""
     from seqmodel.jobs import ShardJob
     from seqmodel.planning import plan_forecast
@@ -118,10 +133,10 @@ def run_shards(crew: Any, root: Path, kind: str, table: Any, model: Any) -> dict
     from seqmodel.store.refs import ModelRef, TableRef
     from seqmodel.store.store import Store
 
-    store, spec = Store(root), make_spec(kind)
+    store, spec = Store(root), make_spec(kind, "onnx" if graph else "keras")
     table, model = TableRef.model_validate(table), ModelRef.model_validate(model)
     shards = plan_forecast(store, table, spec)
-    what = {"root": str(root), "spec": spec, "table": table, "model": model}
+    what = {"root": str(root), "spec": spec, "table": table, "model": model, "graph": graph}
     jobs = [ShardJob(shard=one, **what).model_dump(mode="json") for one in shards]
     log = logging.getLogger("bench")
     with ThreadPoolExecutor(len(jobs)) as pool:
@@ -140,36 +155,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--series", type=int, default=100_000)
     parser.add_argument("--kind", default="segment", help="model of the registry")
+    parser.add_argument("--runtime", default="onnx", choices=["onnx", "keras"])
     parser.add_argument("--peer", action="store_true", help="set neuralforecast beside it")
-    parser.add_argument("--step", choices=["table", "train", "run"], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--step", choices=["table", "train", "graph", "run"], help=argparse.SUPPRESS
+    )
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--refs", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step is None:
         with tempfile.TemporaryDirectory() as place:
-            figures = compare(Path(place), given.series, given.kind, peer=given.peer)
+            figures = compare(Path(place), given)
         sys.stdout.write(json.dumps(figures) + "\n")
     elif given.step == "run":
         sys.stdout.write(json.dumps(run_forecast(given.root, given.kind, **given.refs)) + "\n")
     else:
-        found = (
-            train(given.root, given.kind)
-            if given.step == "train"
-            else put_table(given.root, given.series, STEPS)
-        )
-        sys.stdout.write(f"{found.model_dump_json()}\n")
+        steps = {
+            "train": lambda: train(given.root, given.kind),
+            "graph": lambda: put_graph(given.root, given.refs["model"]),
+            "table": lambda: put_table(given.root, given.series, STEPS),
+        }
+        sys.stdout.write(f"{steps[given.step]().model_dump_json()}\n")
 
 
-def compare(root: Path, series: int, kind: str, *, peer: bool) -> dict[str, Any]:
+def compare(root: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Forecast a tenth and all of the series."""
-    module, words = "tests.benchmarks.forecast", ("--root", str(root), "--kind", kind)
+    module, series, kind = "tests.benchmarks.forecast", given.series, given.kind
+    words = ("--root", str(root), "--kind", kind)
     model = measure(module, "--step", "train", *words).answer
-    costs, keys = {}, {}
+    costs, keys, graph = {}, {}, None
+    if given.runtime == "onnx":
+        refs = json.dumps({"model": model})
+        graph = measure(module, "--step", "graph", "--refs", refs, *words)
     for count in (series // 10, series):
         sized = ("--series", str(count), *words)
         table = measure(module, "--step", "table", *sized).answer
         keys[count] = table["key"]
-        refs = json.dumps({"table": table, "model": model})
+        known = {"table": table, "model": model, "graph": graph and graph.answer}
+        refs = json.dumps(known)
         cost = costs[count] = measure(module, "--step", "run", "--refs", refs, *sized)
         if cost.answer["rows"] != count * 24:
             raise SystemExit(f"found {cost.answer['rows']} rows, needed {count * 24}")
@@ -180,6 +203,8 @@ def compare(root: Path, series: int, kind: str, *, peer: bool) -> dict[str, Any]
     return {
         "series": series,
         "kind": kind,
+        "runtime": given.runtime,
+        "graph_s": graph and round(graph.seconds, 2),
         "seconds": round(all_.seconds, 2),
         "series_per_s": round(series / all_.seconds),
         "steady_series_per_s": round(1 / each),
@@ -189,7 +214,7 @@ def compare(root: Path, series: int, kind: str, *, peer: bool) -> dict[str, Any]
         "peak_rss_mb": round(all_.peak_rss_mb),
         "rss_ratio": round(all_.peak_rss_mb / few.peak_rss_mb, 3),
         "shards": all_.answer["shards"],
-        **(ask_peer(root, keys, series, all_.seconds) if peer else {}),
+        **(ask_peer(root, keys, series, all_.seconds) if given.peer else {}),
     }
 
 

@@ -8,13 +8,16 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from prefect import task
 
 from flows import spreading, stages
 from flows.backtest import backtest
 from flows.refresh import refresh
 from flows.retrain import retrain
+from seqmodel.errors import StoreError
 from seqmodel.reporting.night import Night
 from seqmodel.store import tables
 from seqmodel.store.forecasts import read_forecast
@@ -86,6 +89,43 @@ def test_a_killed_shard_of_a_backtest_is_predicted_again_without_the_others(
     assert outcomes["3 backtest shards"] == outcomes["backtest"] == "ran"
     assert outcomes["train"] == "from cache"
     assert scores.read_bytes() == before
+
+
+@pytest.mark.long
+def test_shards_are_forecast_by_graphs_and_by_keras_where_there_are_none(
+    meters_file, data_root, monkeypatch
+):
+    monkeypatch.setattr(tables, "ROW_GROUP", 200)
+    held, hold = [], spreading.hold_crew
+
+    def look(size, ready=()):
+        held.append(ready)
+        return hold(size, ready)
+
+    def refuse(*_args, **_options):
+        raise StoreError("found no such operator, needed one; go without")
+
+    monkeypatch.setattr(spreading, "hold_crew", look)
+    parts = {"shards": 3, "max_failed": 1}
+    spec = make_spec(meters_file, forecast=parts, promotion={"test": "none"})
+    retrain(spec=spec, as_of=AS_OF)
+    said = []
+    for go_without in (False, True):
+        held.clear()
+        if go_without:
+            monkeypatch.setattr(stages, "make_graph", task(refuse))
+        shutil.rmtree(data_root / "meters" / "forecasts", ignore_errors=True)
+        night = run(spec, data_root)
+        assert held == [crew.NETWORK if go_without else crew.GRAPH]
+        steps = {record.step: record.outcome for record in night.steps}
+        assert steps["refuse" if go_without else "make graph"] == (
+            "failed" if go_without else "ran"
+        )
+        assert any("forecast by Keras: found no such" in note for note in night.notes) == go_without
+        rows = read_forecast(next((data_root / "meters" / "forecasts").iterdir()))
+        assert "baseline" not in rows["model_version"].to_pylist()
+        said.append(rows["q0.5"].to_numpy())
+    np.testing.assert_allclose(*said, rtol=1e-4)
 
 
 class Killer:

@@ -129,12 +129,6 @@ def test_what_is_there_already_is_not_overwritten(tmp_path, counts):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]
 
 
-def test_without_its_extra_onnx_is_refused_before_anything_is_loaded(monkeypatch, tmp_path):
-    monkeypatch.setattr(exporting, "find_spec", lambda _: None)
-    with pytest.raises(SpecError, match=r"no tf2onnx installed.*extra \[onnx\]"):
-        export_model(tmp_path, "onnx", tmp_path / "out")
-
-
 def test_another_backend_is_sent_to_tensorflow(monkeypatch, tmp_path):
     import keras
 

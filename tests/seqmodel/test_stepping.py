@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from seqmodel.gathering import Batch
-from seqmodel.models.outputs.point import PointLoss
+from seqmodel.models.endings.point import PointLoss
 from seqmodel.training import stepping
 from seqmodel.training.optimising import use_precision
 from seqmodel.training.stepping import make_step

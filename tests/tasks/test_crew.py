@@ -56,7 +56,13 @@ def test_children_that_are_to_be_ready_load_before_they_are_asked():
 def test_a_child_that_is_to_forecast_loads_no_frames_and_yet_makes_one_when_asked():
     with hold_crew(1, crew.NETWORK) as held:
         told = ask(held, "make_frame", deadline=120.0)
-    assert told == {"loaded": ["keras"], "later": [1.0, None]}
+    assert told == {"loaded": ["keras", "tensorflow"], "later": [1.0, None]}
+
+
+def test_a_child_that_forecasts_by_graphs_has_neither_keras_nor_frames():
+    with hold_crew(1, crew.GRAPH) as held:
+        told = ask(held, "make_frame", deadline=120.0)
+    assert told == {"loaded": ["onnxruntime"], "later": [1.0, None]}
 
 
 def test_a_child_that_cannot_load_fails_the_job_in_one_sentence():

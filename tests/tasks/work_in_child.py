@@ -66,7 +66,8 @@ def say_nothing(_job, _tell):
 
 
 def make_frame(_job, _tell):
-    loaded = [name for name in ("keras", "matplotlib", "pandas", "scipy") if sys.modules.get(name)]
+    heavy = ("keras", "matplotlib", "onnxruntime", "pandas", "scipy", "tensorflow")
+    loaded = [name for name in heavy if sys.modules.get(name)]
     import pyarrow as pa
 
     column = pa.table({"a": [1.0, None]}).to_pandas()["a"]

@@ -1,6 +1,7 @@
 """What the network says about each step of the horizon: one file a kind, one line each in HEADS.
 
-Importing this registers every layer and loss that a stored network may name.
+A head makes numbers of what a network says without Keras; the layer it ends in and its loss are in
+`seqmodel.models.endings`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,15 @@ from seqmodel.models.outputs.gaussian import GaussianHead
 from seqmodel.models.outputs.head import Head
 from seqmodel.models.outputs.negative_binomial import NegativeBinomialHead
 from seqmodel.models.outputs.point import PointHead
-from seqmodel.models.outputs.quantiles import AscendingQuantiles, PinballLoss, QuantileHead
+from seqmodel.models.outputs.quantiles import QuantileHead
 from seqmodel.models.outputs.student_t import StudentTHead
 from seqmodel.specs import OutputSpec
 
 __all__ = [
     "CLASS_HEADS",
     "HEADS",
-    "AscendingQuantiles",
     "ClassHead",
     "Head",
-    "PinballLoss",
     "choose_head",
 ]
 

@@ -13,9 +13,6 @@ from seqmodel.errors import SpecError
 from seqmodel.models.outputs.head import Head
 from seqmodel.specs import OutputSpec
 
-#: A probability below counts as this much in the loss: its logarithm stays finite in float32.
-LEAST = 1e-7
-
 
 class ClassHead(Head):
     """Probabilities of K classes a step.

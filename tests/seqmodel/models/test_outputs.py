@@ -10,8 +10,8 @@ from scipy import special, stats
 
 from seqmodel.errors import SpecError
 from seqmodel.models import outputs
+from seqmodel.models.endings.safe import HALF_LOG_TWO_PI, stirling_error
 from seqmodel.models.outputs import HEADS, choose_head
-from seqmodel.models.outputs.safe import HALF_LOG_TWO_PI, stirling_error
 from seqmodel.specs import OutputSpec
 from tests.seqmodel.models.cases import OUTPUTS, make_counts, train
 

@@ -3,9 +3,11 @@
 import pyarrow as pa
 import pytest
 
+from seqmodel.store.bundles import read_model
 from seqmodel.store.checking import check_store
 from seqmodel.store.fingerprints import SHORT, digest_folder, digest_value
 from seqmodel.store.forecasts import publish_forecast
+from seqmodel.store.graphs import publish_graph
 from seqmodel.store.store import Store
 from tests.seqmodel.store.stored import NIGHT, point, write
 
@@ -24,6 +26,11 @@ def store(tmp_path):
             (folder / "part-00000.parquet").write_bytes(b"rows")
             digest = digest_value(digest_folder(folder))[:SHORT]
             store.publish(folder, f"p/{room}/{digest}")
+    with store.workshop("p") as shop:
+        folder = shop / "graph"
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(b"graph")
+        publish_graph(store, read_model(store, "p", "v1"), folder, {})
     return store
 
 
@@ -33,7 +40,7 @@ def find_damage(store):
 
 def test_a_sound_store_has_no_damage(store):
     kinds = [one.kind for one in check_store(store, "p")]
-    assert kinds == ["pointer", "model", "forecast", "table", "window"]
+    assert kinds == ["pointer", "model", "forecast", "graph", "table", "window"]
     assert find_damage(store) == set()
 
 
@@ -44,6 +51,8 @@ def test_a_sound_store_has_no_damage(store):
         ("models/*/manifest.json", {"model", "pointer"}),
         ("forecasts/*/part-*.parquet", {"forecast"}),
         ("forecasts/*/_manifest.json", {"forecast"}),
+        ("graphs/*/model.onnx", {"graph"}),
+        ("graphs/*/manifest.json", {"graph"}),
         ("tables/*/*", {"table"}),
         ("windows/*/*", {"window"}),
         ("champion.json", {"pointer"}),

@@ -53,6 +53,7 @@ def store(tmp_path):
             table=name("t", night) + "rest", windows=name("w", night) + "rest",
             start={"parent": "v4" if night == 6 else None},
         )  # fmt: skip
+        leave(store, f"p/graphs/v{night}", age)
     point(store, "v6", "v2")
     publish(store, "v1", 5, name("t", 5))
     return store
@@ -72,6 +73,11 @@ def list_names(store, room):
 def test_champion_previous_parents_and_what_a_forecast_names_stay(store):
     prune(store)
     assert list_names(store, "models") == {"v1", "v2", "v4", "v6", "v7", "v8"}
+
+
+def test_the_graphs_of_a_version_go_with_it(store):
+    prune(store)
+    assert list_names(store, "graphs") == list_names(store, "models")
 
 
 def test_tables_of_what_stays_stay_and_windows_only_of_the_last_nights(store):

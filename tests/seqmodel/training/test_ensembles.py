@@ -35,9 +35,8 @@ SPEC = make_spec(
 )
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("root"))
+def put_parts(store):
+    """A table and the networks of its ensemble, stored; and the version made of them."""
     judged = put_table(store, make_table(), SPEC)
     networks = [
         train_model(
@@ -48,7 +47,19 @@ def stored(tmp_path_factory):
         if not m.baseline
     ]  # fmt: skip
     whole = assemble_models(store, judged.table, SPEC, AS_OF, networks, {"table": "t"})
-    return store, judged.table, networks, whole
+    return judged.table, networks, whole
+
+
+def put_whole(store):
+    """A table, and an ensemble of two networks and two baselines trained on it."""
+    table, _, whole = put_parts(store)
+    return store, table, whole
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("root"))
+    return store, *put_parts(store)
 
 
 NETWORK = ("manifest.json", "model.keras", "preprocessor.json", "distribution.json")

@@ -10,6 +10,8 @@ from keras import ops
 HALF_LOG_TWO_PI = 0.9189385332046728
 #: Stirling's series is right to float32's last digit from here on.
 SERIES_FROM = 8
+#: A probability below counts as this much in a loss: its logarithm stays finite in float32.
+LEAST_PROBABILITY = 1e-7
 #: Smallest argument: its logarithm and reciprocal are finite in float32.
 SMALLEST = 1e-20
 
