@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from flows.naming import decide_moment
 from flows.spreading import backtest_shards, forecast_shards, measure_shards
 from seqmodel.ablation import WITHOUT, leave_out
-from seqmodel.errors import ChildDied, SeqmodelError, SpecError, StoreError
+from seqmodel.errors import ChildDied, SeqmodelError, SpecError
 from seqmodel.refitting import plan_refits
 from seqmodel.reporting.composing import BASELINES, Course
 from seqmodel.reporting.night import StepRecord
@@ -264,11 +264,12 @@ def _forecast(course: Course, serving: ServingRef, spec: PipelineSpec) -> Foreca
 
 def _find_graph(course: Course, serving: ServingRef, spec: PipelineSpec) -> ServingRef:
     """Let shards do without Keras; a version that has no graphs forecasts with it."""
-    if serving.model is None or spec.forecast.runtime == "keras":
+    half = spec.train.precision != "float32"  # which the other runtime rounds otherwise
+    if serving.model is None or spec.forecast.runtime == "keras" or half:
         return serving
     try:
         graph = call(make_graph, course.steps, model=serving.model, spec=spec)
-    except (StoreError, ChildDied) as error:
+    except SeqmodelError as error:
         course.notes.append(f"the shards are forecast by Keras: {error}")
         return serving
     return serving.model_copy(update={"graph": graph})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,16 @@ def _invent_inputs(network: Any) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _compare(path: Any, asked: dict[str, NDArray[Any]], said: NDArray[Any]) -> float:
+def _compare(path: Path, asked: dict[str, NDArray[Any]], said: NDArray[Any]) -> float:
     """Return the greatest difference between a graph's answer and the network's."""
-    found = Graph(path.read_bytes()).predict_on_batch(asked)
+    try:
+        found = Graph(path.read_bytes()).predict_on_batch(asked)
+    except Exception as error:  # the runtime's own kinds of errors have no common parent
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise StoreError(
+            f"found a graph that ONNX Runtime does not run ({reason}), needed operators that it"
+            " has; set forecast.runtime to keras"
+        ) from error
     if not np.allclose(found, said, rtol=TOLERANCE, atol=TOLERANCE):
         worst = float(np.abs(found - said).max())
         raise StoreError(

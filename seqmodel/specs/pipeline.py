@@ -38,7 +38,7 @@ class ForecastSpec(Spec):
         "onnx",
         description="what runs the networks of a table in several shards: onnx starts at once and"
         " in little memory, keras is quicker for recurrent networks over hundreds of thousands of"
-        " series (a name)",
+        " series and runs those of half precision in any case (a name)",
     )
     stale: int | None = Field(
         None,

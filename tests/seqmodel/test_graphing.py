@@ -15,6 +15,7 @@ from seqmodel.predicting import choose_inputs
 from seqmodel.store.bundles import read_model
 from seqmodel.store.graphs import find_graph, graph_key, read_graph
 from seqmodel.store.store import Store
+from seqmodel.training.optimising import use_precision
 from seqmodel.windowing import load_panel
 from tests.seqmodel.bundle import put_bundle
 from tests.seqmodel.models.cases import OUTPUTS
@@ -137,3 +138,17 @@ def test_a_graph_that_says_something_else_is_not_published(tmp_path, monkeypatch
         make_graph(store, model)
     assert find_graph(store, model) is None
     assert not store.path(graph_key("small", "v1")).exists()
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_network_of_half_precision_serves_as_a_graph_or_says_why_not(tmp_path, precision):
+    with use_precision(precision):
+        store, model = put_model(tmp_path)
+    try:
+        graph = make_graph(store, model)
+    except StoreError as error:
+        assert "keras" in str(error)  # noqa: PT017 - either is right, silence is not
+        assert find_graph(store, model) is None
+    else:
+        slow = forecast(store, model.key)
+        np.testing.assert_allclose(forecast(store, model.key, graph), slow, rtol=1e-3, atol=1e-3)
