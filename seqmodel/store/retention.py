@@ -134,7 +134,7 @@ class Sweep:
                 yield f"{self.pipeline}/models/{name}"
         # The graphs of a version go with it.
         for path in self._list(GRAPHS):
-            if path.name in versions and path.name not in self.stays:
+            if path.name not in self.stays:
                 yield f"{self.pipeline}/{GRAPHS}/{path.name}"
 
     def _list(self, room: str) -> list[Path]:

@@ -93,6 +93,11 @@ FAULTS = (
         "faults/safety/test_bundles.py::test_code_inside_a_network_never_runs_though_its_checksum_is_right",
     ),
     Fault(
+        "a graph changed or swapped",
+        "refused by its sha256 before a byte is parsed; the next run makes it again of the version's network",
+        "faults/safety/test_graphs.py::test_a_graph_that_is_not_what_the_run_began_with_is_refused_before_it_is_parsed",
+    ),
+    Fault(
         "a path that climbs out",
         "refused, in keys, names, manifests and archives, by `..`, from the root, or over a link; nothing outside is read",
         "faults/safety/test_paths.py::test_a_manifest_that_names_a_file_elsewhere_reads_nothing_there",
