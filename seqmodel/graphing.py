@@ -39,9 +39,10 @@ def make_graph(store: Store, model: ModelRef) -> GraphRef:
     differences = {}
     with store.workshop(model.key.partition("/")[0]) as shop:
         folder = shop / "graph"
+        folder.mkdir()
         for member in list_networks(store, model.key):
             place = folder / member
-            place.mkdir(parents=True)
+            place.mkdir(exist_ok=True)
             network, _, _ = load_model(store, f"{model.key}/{member}".rstrip("/"))
             asked = _invent_inputs(network)
             # Step by step: to compile it for one answer would take longer than all else.

@@ -51,7 +51,7 @@ def check_graph(store: Store, key: str) -> dict[str, Any]:
     folder = store.path(key)
     found = digest_folder(folder)
     del found[MANIFEST]
-    if not isinstance(manifest, dict) or manifest.get("files") != found or not found:
+    if not isinstance(manifest, dict) or manifest.get("files") != found:
         raise StoreError(
             f"found {folder} changed since it was written, needed the files its manifest names;"
             " remove the folder, the next forecast makes it again"

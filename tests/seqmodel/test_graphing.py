@@ -15,12 +15,13 @@ from seqmodel.predicting import choose_inputs
 from seqmodel.store.bundles import read_model
 from seqmodel.store.graphs import find_graph, graph_key, read_graph
 from seqmodel.store.store import Store
+from seqmodel.training.assembling import assemble_models
 from seqmodel.training.optimising import use_precision
 from seqmodel.windowing import load_panel
 from tests.seqmodel.bundle import put_bundle
 from tests.seqmodel.models.cases import OUTPUTS
-from tests.seqmodel.small import make_panel, make_table
-from tests.seqmodel.training.test_ensembles import SPEC, put_whole
+from tests.seqmodel.small import make_panel, make_spec, make_table, put_table
+from tests.seqmodel.training.test_ensembles import AS_OF, SPEC, put_whole
 
 pytestmark = pytest.mark.tensorflow
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -83,6 +84,19 @@ def test_the_networks_of_an_ensemble_each_become_a_graph(tmp_path):
     panel = load_panel(store, table, SPEC)
     quick = forecast(store, whole.key, graph, panel)
     np.testing.assert_allclose(quick, forecast(store, whole.key, None, panel), **CLOSE)
+
+
+def test_an_ensemble_of_baselines_alone_has_no_graph_and_needs_none(tmp_path):
+    members = [{"baseline": "seasonal_naive"}, {"baseline": "drift"}]
+    spec = make_spec(model={"kind": "ensemble", "members": members})
+    store = Store(tmp_path)
+    table = put_table(store, make_table(), spec).table
+    whole = assemble_models(store, table, spec, AS_OF, [], {"table": "t"})
+    graph = make_graph(store, whole)
+    assert find_graph(store, whole) == graph
+    panel = load_panel(store, table, spec)
+    quick, slow = (forecast(store, whole.key, g, panel) for g in (graph, None))
+    np.testing.assert_array_equal(quick, slow)
 
 
 def test_a_second_look_finds_the_graphs_that_are_there(made, monkeypatch):
