@@ -8,7 +8,7 @@ import pytest
 from seqmodel import graphing
 from seqmodel.errors import StoreError
 from seqmodel.forecasting import load_predictor
-from seqmodel.graphing import list_networks, make_graph
+from seqmodel.graphing import make_graph
 from seqmodel.graphs import load_graph
 from seqmodel.models.registry import MODELS
 from seqmodel.predicting import choose_inputs
@@ -21,9 +21,10 @@ from seqmodel.windowing import load_panel
 from tests.seqmodel.bundle import put_bundle
 from tests.seqmodel.models.cases import OUTPUTS
 from tests.seqmodel.small import make_panel, make_spec, make_table, put_table
-from tests.seqmodel.training.test_ensembles import AS_OF, SPEC, put_whole
+from tests.seqmodel.training.test_ensembles import AS_OF
 
 pytestmark = pytest.mark.tensorflow
+LONG = pytest.mark.long
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
@@ -47,7 +48,7 @@ def made(tmp_path):
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, marks=[] if kind == "segment" else pytest.mark.long) for kind in MODELS],
+    [pytest.param(kind, marks=[] if kind == "segment" else LONG) for kind in MODELS],
 )
 def test_a_graph_says_what_its_network_says(tmp_path, kind):
     bundle, stored, spec, network = put_bundle(tmp_path, kind)
@@ -61,7 +62,7 @@ def test_a_graph_says_what_its_network_says(tmp_path, kind):
     assert (told, fitted.ids) == (spec, stored.fitted.ids)
 
 
-@pytest.mark.long
+@LONG
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_forecast_by_graphs_is_that_by_keras_whatever_the_output(tmp_path, output):
     said = {"output": OUTPUTS[output].model_dump(mode="json"), "scaling": {"series": "mean_abs"}}
@@ -72,18 +73,6 @@ def test_a_forecast_by_graphs_is_that_by_keras_whatever_the_output(tmp_path, out
         assert (quick == slow).mean() > 0.9
     else:
         np.testing.assert_allclose(quick, slow, **CLOSE)
-
-
-def test_the_networks_of_an_ensemble_each_become_a_graph(tmp_path):
-    store, table, whole = put_whole(Store(tmp_path))
-    assert list_networks(store, whole.key) == ["member-1", "member-2"]
-    graph = make_graph(store, whole)
-    folder = store.path(graph.key)
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
-    assert files == {"manifest.json", "member-1/model.onnx", "member-2/model.onnx"}
-    panel = load_panel(store, table, SPEC)
-    quick = forecast(store, whole.key, graph, panel)
-    np.testing.assert_allclose(quick, forecast(store, whole.key, None, panel), **CLOSE)
 
 
 def test_an_ensemble_of_baselines_alone_has_no_graph_and_needs_none(tmp_path):
@@ -120,7 +109,9 @@ def spoil(store, graph, name):
         path.write_text("{}")
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "manifest.json", "more.json"])
+@pytest.mark.parametrize(
+    "name", ["model.onnx", *(pytest.param(n, marks=LONG) for n in ("manifest.json", "more.json"))]
+)
 def test_spoilt_graphs_are_refused_and_made_again(made, name):
     store, model, graph = made
     spoil(store, graph, name)
@@ -154,7 +145,7 @@ def test_a_graph_that_says_something_else_is_not_published(tmp_path, monkeypatch
     assert not store.path(graph_key("small", "v1")).exists()
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=LONG)])
 def test_a_network_of_half_precision_serves_as_a_graph_or_says_why_not(tmp_path, precision):
     with use_precision(precision):
         store, model = put_model(tmp_path)

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import special, stats
 
 from seqmodel.errors import SpecError
-from seqmodel.models import outputs
+from seqmodel.models import endings
 from seqmodel.models.endings.safe import HALF_LOG_TWO_PI, stirling_error
 from seqmodel.models.outputs import HEADS, choose_head
 from seqmodel.specs import OutputSpec
@@ -51,7 +51,7 @@ def freeze(kind, parameters):
 @settings(deadline=None, max_examples=30)
 @given(raw=arrays(np.float32, (2, 3, 4), elements=FLOATS), middle=st.integers(0, 3))
 def test_quantiles_never_cross_and_the_middle_one_is_free(raw, middle):
-    found = array(outputs.AscendingQuantiles(middle)(raw))
+    found = array(endings.AscendingQuantiles(middle)(raw))
     assert found.shape == raw.shape
     assert (np.diff(found, axis=-1) >= 0).all()
     np.testing.assert_array_equal(found[..., middle], raw[..., middle])
@@ -62,13 +62,13 @@ def test_the_steps_are_softplus_sums_away_from_the_middle():
     a, b, c, d = raw[0, 0]
     soft = lambda x: np.log1p(np.exp(x))  # noqa: E731
     expected = [c - soft(b) - soft(a), c - soft(b), c, c + soft(d)]
-    found = array(outputs.AscendingQuantiles(2)(raw))[0, 0]
+    found = array(endings.AscendingQuantiles(2)(raw))[0, 0]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_one_quantile_is_passed_through():
     raw = np.ones((2, 3, 1), np.float32)
-    np.testing.assert_array_equal(array(outputs.AscendingQuantiles(0)(raw)), raw)
+    np.testing.assert_array_equal(array(endings.AscendingQuantiles(0)(raw)), raw)
 
 
 def loop_pinball(actual, quantiles, levels):
@@ -89,28 +89,28 @@ def loop_pinball(actual, quantiles, levels):
     quantiles=arrays(np.float32, (2, 3, 4), elements=FLOATS),
 )
 def test_the_pinball_loss_is_its_slow_loop(actual, quantiles):
-    found = array(outputs.PinballLoss(LEVELS).call(actual, quantiles))
+    found = array(endings.PinballLoss(LEVELS).call(actual, quantiles))
     expected = loop_pinball(actual.astype(float), quantiles.astype(float), LEVELS)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
 
 
 def test_a_weight_of_zero_takes_a_step_out_of_the_loss():
-    loss = outputs.PinballLoss((0.5,))
+    loss = endings.PinballLoss((0.5,))
     actual, quantiles = np.array([[1.0, 1e9]]), np.zeros((1, 2, 1), np.float32)
     assert float(loss(actual, quantiles, sample_weight=np.array([[1.0, 0.0]]))) < 1
 
 
 def test_the_loss_is_least_at_the_quantile():
     actual = np.random.default_rng(0).normal(size=(1, 4001)).astype(np.float32)
-    loss = outputs.PinballLoss((0.9,))
+    loss = endings.PinballLoss((0.9,))
     grid = np.linspace(-3, 3, 121)
     values = [float(loss(actual, np.full((1, 4001, 1), g, np.float32))) for g in grid]
     assert grid[np.argmin(values)] == pytest.approx(np.quantile(actual, 0.9), abs=0.05)
 
 
 def test_layer_and_loss_are_built_again_from_their_config():
-    layer = outputs.AscendingQuantiles.from_config(outputs.AscendingQuantiles(2).get_config())
-    loss = outputs.PinballLoss.from_config(outputs.PinballLoss(LEVELS).get_config())
+    layer = endings.AscendingQuantiles.from_config(endings.AscendingQuantiles(2).get_config())
+    loss = endings.PinballLoss.from_config(endings.PinballLoss(LEVELS).get_config())
     assert layer.middle == 2
     assert loss.levels == LEVELS
 

@@ -8,6 +8,7 @@ import pytest
 
 from seqmodel.errors import StoreError
 from seqmodel.forecasting import forecast_table, load_model, load_predictor
+from seqmodel.graphing import make_graph
 from seqmodel.specs import list_members
 from seqmodel.store.bundles import MEMBERS, find_member, read_manifest
 from seqmodel.store.forecasts import read_forecast
@@ -35,8 +36,9 @@ SPEC = make_spec(
 )
 
 
-def put_parts(store):
-    """A table and the networks of its ensemble, stored; and the version made of them."""
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("root"))
     judged = put_table(store, make_table(), SPEC)
     networks = [
         train_model(
@@ -47,19 +49,7 @@ def put_parts(store):
         if not m.baseline
     ]  # fmt: skip
     whole = assemble_models(store, judged.table, SPEC, AS_OF, networks, {"table": "t"})
-    return judged.table, networks, whole
-
-
-def put_whole(store):
-    """A table, and an ensemble of two networks and two baselines trained on it."""
-    table, _, whole = put_parts(store)
-    return store, table, whole
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("root"))
-    return store, *put_parts(store)
+    return store, judged.table, networks, whole
 
 
 NETWORK = ("manifest.json", "model.keras", "preprocessor.json", "distribution.json")
@@ -92,6 +82,19 @@ def test_a_forecast_reads_the_newest_rows_only_and_equals_that_of_all(stored):
     _, quantiles = load_predictor(store, whole.key).predict(panel, cutoffs, 1)
     for i, level in enumerate((0.1, 0.5, 0.9)):
         np.testing.assert_array_equal(rows[f"q{level}"].to_numpy(), quantiles[:, :, i].ravel())
+
+
+def test_its_networks_each_become_a_graph_that_forecasts_the_same(stored):
+    store, table, _, whole = stored
+    graph = make_graph(store, whole)
+    folder = store.path(graph.key)
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+    assert files == {"manifest.json", "member-1/model.onnx", "member-2/model.onnx"}
+    panel = load_panel(store, table, SPEC)
+    asked = panel, np.array([panel.cutoff]), 1
+    quick = load_predictor(store, whole.key, graph).predict(*asked)[1]
+    slow = load_predictor(store, whole.key).predict(*asked)[1]
+    np.testing.assert_allclose(quick, slow, rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_fitted_without_a_store_says_the_same(stored):
