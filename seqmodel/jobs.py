@@ -83,12 +83,9 @@ class ShardJob(ForecastJob):
     graph: GraphRef | None = None
 
 
-class GraphJob(BaseModel):
+class GraphJob(Job):
     """Make the graphs of a version."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    root: str
     model: ModelRef
 
 
@@ -190,7 +187,7 @@ def make_graph(job: dict[str, Any], _tell: Tell) -> Any:
     from seqmodel.graphing import make_graph as make
 
     j = GraphJob.model_validate(job)
-    return make(Store(Path(j.root)), j.model).model_dump(mode="json")
+    return make(j.store, j.model).model_dump(mode="json")
 
 
 def watch(job: dict[str, Any], _tell: Tell) -> Any:

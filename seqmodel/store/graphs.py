@@ -33,12 +33,10 @@ def find_graph(store: Store, model: ModelRef) -> GraphRef | None:
     """Return the ref of a version's graphs, None where there are none or they are damaged."""
     key = _key_of(model)
     try:
-        made_of = check_graph(store, key)["made_of"]
+        made_of = check_graph(store, key).get("made_of")
     except StoreError:
         return None
-    digest = digest_file(store.path(key) / MANIFEST)
-    found = GraphRef(key=key, fingerprint=digest, made_of=made_of)
-    return found if made_of == model.fingerprint else None
+    return _refer(store, key, model) if made_of == model.fingerprint else None
 
 
 def check_graph(store: Store, key: str) -> dict[str, Any]:
@@ -76,8 +74,7 @@ def publish_graph(store: Store, model: ModelRef, folder: Path, about: dict[str, 
             return found
         shutil.rmtree(store.path(key), ignore_errors=True)
         store.publish(folder, key)
-    digest = digest_file(store.path(key) / MANIFEST)
-    return GraphRef(key=key, fingerprint=digest, made_of=model.fingerprint)
+    return _refer(store, key, model)
 
 
 def read_graph(store: Store, graph: GraphRef, member: str) -> bytes:
@@ -99,6 +96,11 @@ def read_graph(store: Store, graph: GraphRef, member: str) -> bytes:
         )
     check_graph(store, graph.key)
     return (place / member / GRAPH).read_bytes()
+
+
+def _refer(store: Store, key: str, model: ModelRef) -> GraphRef:
+    digest = digest_file(store.path(key) / MANIFEST)
+    return GraphRef(key=key, fingerprint=digest, made_of=model.fingerprint)
 
 
 def _key_of(model: ModelRef) -> str:

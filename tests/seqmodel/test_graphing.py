@@ -100,7 +100,8 @@ def spoil(store, graph, name):
     path = store.path(graph.key) / name
     if name == "manifest.json":
         told = json.loads(path.read_text())
-        path.write_text(json.dumps({**told, "made_of": "another"}))
+        del told["made_of"]
+        path.write_text(json.dumps(told))
     elif path.exists():
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
